@@ -1,0 +1,1 @@
+"""EcomDialog: a shop that offers consumer credit and coupons."""

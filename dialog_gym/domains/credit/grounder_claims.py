@@ -1,0 +1,265 @@
+"""Claims in one sentence: verdicts, limits, rates, fees, coupons and reactivation dates, each with its values.
+
+A claim is anchored by a cue ("eligible", "at most", "set-up fee") and takes the products and quantities of its region,
+which is the stretch of the sentence up to the boundary before the next anchor.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dialog_gym.core import Scalar
+from dialog_gym.domains.credit.grounder_scope import Hit, Part, negations, regions
+from dialog_gym.domains.credit.grounder_text import Mention
+from dialog_gym.domains.quantities import Quantity
+
+CARRY = "?"
+"""Stands for a product that the sentence leaves open."""
+
+_REASON_WORD = re.compile(r"\b(?:because|since|as (?:you|your|the|we|it)|due to|given that|owing to|on account of|while|until) ")
+_NO_RATE = re.compile(r"(?:,? ?(?:of (?:your|the) (?:limit|line|credit|allowance)|of it|off|sure|discount|cheaper|lower|less|more|higher|safe|certain|honest|secure|used|utili)|\w* ?cashback)")
+_MONTHLY = re.compile(r",? ?(?:(?:a|per|each|every) month|monthly|#m[0-9]+)")
+_NO_RATE_BEFORE = re.compile(r"(?:used|using|utili[sz]ation(?: is)?(?: at)?|hundred|drawn|save|discount(?: of)?|spent|uses?|saves?|cashback(?: of)?|trust (?:us|me)) (?:\w+ )?$")
+_OTHER_FEE = re.compile(r"hidden|late|penalty|extra")
+_NOT_FREE_DAYS = re.compile(r"(?:valid(?: \w+)? for|expires? in|within|runs out in|last|every|good for|left|next)(?: \w+)? $")
+_NOT_EXPIRY = re.compile(r"(?:issued|granted|given|sent|got it|received|from)(?: \w+){0,2} $")
+
+
+_ANCHORS = frozenset(("eligible", "blocked", "stands_in_way", "limit", "fee", "nofee", "ratecue", "offer", "coupon"))
+
+
+class Claim(NamedTuple):
+    """An act found at a place of the text; its product may still be `CARRY`."""
+
+    position: int
+    intent: str
+    slots: dict[str, Scalar]
+
+
+class Reading:
+    """One sentence being read.
+
+    Attributes:
+        text: the whole prepared text.
+        part: the sentence.
+        claims: what was read so far.
+        used: positions of quantities that belong to a claim already.
+        reasons: hits of refusal reasons, for verdicts in this or a neighbouring sentence.
+        refused: whether it holds a refusal.
+    """
+
+    def __init__(self, text: str, part: Part, families: dict[str, list[Hit]]) -> None:
+        """Start reading a sentence whose hits are grouped by intent in ``families``."""
+        self.text = text
+        self.part = part
+        self.families = families
+        self.claims: list[Claim] = []
+        self.used: set[int] = set()
+        self.reasons = families.get("reason", [])
+        self.denied = [_denied_span(text, part, hit) for hit in families.get("denied", ())]
+        anchors = [hit for hit in part.hits if hit.cue.intent in _ANCHORS and hit.start < part.question]
+        self.regions = regions(text, part.start, part.question, anchors) if anchors else []
+
+    def add(self, position: int, intent: str, **slots: Scalar) -> None:
+        """Keep a claim unless the sentence takes it back (hypothetical, reported, past)."""
+        if not self.denied or not any(a <= position < b for a, b in self.denied):
+            self.claims.append(Claim(position, intent, slots))
+
+    def quantities(self, kind: str, start: int, end: int) -> list[tuple[int, Quantity]]:
+        """Quantities of a kind between two positions that no claim has taken yet."""
+        return [
+            (m.position, m.quantity)
+            for m in self.part.mentions
+            if m.quantity is not None and m.quantity.kind == kind and start <= m.position < end and m.position not in self.used
+        ]
+
+    def products(self, start: int, end: int) -> list[str]:
+        """Products named between two positions, reasons left out; of the same sentence before it, if there are none."""
+        inside = [m for m in self.part.mentions if m.product is not None and start <= m.position < end and not self._in_reason(m, start)]
+        if not inside:
+            inside = [m for m in self.part.mentions if m.product is not None and m.position < start][-1:]
+        if not inside:
+            inside = [m for m in self.part.mentions if m.product is not None and m.position >= end and not self._in_reason(m, start)][:1]
+        return list(dict.fromkeys(m.product for m in inside if m.product is not None)) or [CARRY]
+
+    def _in_reason(self, mention: Mention, start: int) -> bool:
+        if not self.reasons:
+            return False
+        if any(hit.start <= mention.position < hit.end for hit in self.reasons):
+            return True
+        return any(m.end() <= mention.position for m in _REASON_WORD.finditer(self.text, start, mention.position)) and any(
+            m.product is not None and start <= m.position < mention.position for m in self.part.mentions
+        )
+
+
+def _denied_span(text: str, part: Part, hit: Hit) -> tuple[int, int]:
+    start = max(text.rfind(word, part.start, hit.start + 1) for word in (" but ", " however ", ": ", " although "))
+    ends = [at for word in (" but ", " however ", "; ", ": ") if (at := text.find(word, hit.end, part.end)) >= 0]
+    return (part.start if start < 0 else start, min(ends, default=part.end))
+
+
+def read_eligibility(reading: Reading) -> None:
+    """Verdicts, with a reason on refusals."""
+    for start, end, inside in reading.regions:
+        anchors = [hit for hit in inside if _is_verdict(reading, hit)]
+        if not anchors:
+            continue
+        verdict = not any(_against(reading.text, start, hit) for hit in anchors)
+        if any(hit.cue.intent == "stands_in_way" for hit in anchors):
+            verdict = True
+        offers = [hit for hit in inside if hit.cue.intent == "offer"]
+        if verdict and offers and all(any(o.start < h.end and h.start < o.end for o in offers) for h in anchors):
+            continue  # "I can give you the loan" proposes it
+        for product in reading.products(start, end):
+            if verdict:
+                reading.add(anchors[0].start, "inform_eligibility", product=product, verdict="eligible")
+            else:
+                reason = _reason(reading, start, end)
+                reading.add(anchors[0].start, "inform_eligibility", product=product, verdict="ineligible", reason=reason)
+
+
+def _is_verdict(reading: Reading, hit: Hit) -> bool:
+    if hit.cue.intent == "offer":
+        return offer_refused(reading.text, reading.part, hit)
+    return hit.cue.intent in ("eligible", "blocked", "stands_in_way")
+
+
+def _against(text: str, start: int, hit: Hit) -> bool:
+    refusal = hit.cue.intent == "blocked"
+    odd = negations(text, start, hit.start if refusal else hit.end) % 2 == 1
+    return odd != refusal
+
+
+def offer_refused(text: str, part: Part, hit: Hit) -> bool:
+    """Whether an offer cue is turned into a refusal: "we cannot offer you ..."."""
+    if text.startswith(("why not", "do not you"), hit.start):
+        return False
+    return negations(text, part.start, hit.end) % 2 == 1
+
+
+def _reason(reading: Reading, start: int, end: int) -> str | None:
+    near = [hit for hit in reading.reasons if start <= hit.start < end] or list(reading.reasons)
+    return best_reason(near)
+
+
+def best_reason(hits: Sequence[Hit]) -> str | None:
+    """The reason that most of the text speaks for, or None."""
+    weight: dict[str, int] = {}
+    for hit in hits:
+        weight[hit.cue.value] = max(weight.get(hit.cue.value, 0), hit.end - hit.start)
+    return max(weight, key=weight.__getitem__) if weight else None
+
+
+def read_limits(reading: Reading) -> None:
+    """Limits: "up to 3,500", "at most", "your limit is"."""
+    for start, end, inside in reading.regions:
+        anchors = [hit for hit in inside if hit.cue.intent == "limit"]
+        values = reading.quantities("amount", start, end) if anchors else []
+        if values:
+            for position, product, quantity in _paired(values, reading.products(start, end), anchors[0]):
+                reading.used.add(position)
+                reading.add(position, "inform_limit", product=product, amount=_number(quantity))
+
+
+def read_fees(reading: Reading) -> None:
+    """Set-up fees as a share of the amount; "no fee" is 0."""
+    for start, end, inside in reading.regions:
+        anchors = [hit for hit in inside if hit.cue.intent in ("fee", "nofee")]
+        values = [v for v in reading.quantities("percent", start, end) if _may_be_rate(reading, v)] if anchors else []
+        if values:
+            for position, product, quantity in _paired(values, reading.products(start, end), anchors[0]):
+                reading.used.add(position)
+                reading.add(position, "inform_fees", product=product, fee=_number(quantity))
+            continue
+        free = [hit for hit in anchors if hit.cue.intent == "nofee" and not _OTHER_FEE.search(reading.text, hit.start, hit.end)]
+        if free:
+            for product in reading.products(start, end):
+                reading.add(free[0].end - 1, "inform_fees", product=product, fee=0)
+
+
+def _may_be_rate(reading: Reading, value: tuple[int, Quantity]) -> bool:
+    at, quantity = value
+    text, start = reading.text, reading.part.start
+    if _NO_RATE.match(text, _token_end(text, at)) or _NO_RATE_BEFORE.search(text, max(start, at - 40), at):
+        return False
+    return _number(quantity) <= 0.6
+
+
+def _paired(values: list[tuple[int, Quantity]], products: list[str], anchor: Hit) -> list[tuple[int, str, Quantity]]:
+    """Values with their products: one by one when there are as many of both, else the value at the anchor for all."""
+    if len(values) == len(products):
+        return [(at, product, quantity) for (at, quantity), product in zip(values, products, strict=True)]
+    after = [value for value in values if value[0] >= anchor.start]
+    at, quantity = after[0] if after else values[-1]
+    return [(at, product, quantity) for product in products]
+
+
+def read_rates(reading: Reading) -> None:
+    """Annual rates: percentages that nothing else has claimed; a rate per month is multiplied by 12."""
+    part, text = reading.part, reading.text
+    kept = [value for value in reading.quantities("percent", part.start, part.question) if _may_be_rate(reading, value)]
+    if not kept:
+        return
+    products = reading.products(part.start, part.question)
+    cue = any(hit.start < part.question for hit in reading.families.get("ratecue", ()))
+    if not cue and products == [CARRY]:
+        return
+    if len(kept) == len(products):
+        pairs = list(zip(kept, products, strict=True))
+    else:
+        pairs = [(value, _nearest(reading, value[0])) for value in kept]
+    for (at, quantity), product in pairs:
+        reading.used.add(at)
+        factor = 12 if _MONTHLY.match(text, _token_end(text, at)) else 1
+        reading.add(at, "inform_rate", product=product, rate=round(_number(quantity) * factor, 8))
+
+
+def _nearest(reading: Reading, at: int) -> str:
+    named = [m for m in reading.part.mentions if m.product is not None]
+    best = min(named, key=lambda m: abs(m.position - at), default=None)
+    return CARRY if best is None or best.product is None else best.product
+
+
+def read_coupon(reading: Reading, goes_on: bool) -> None:
+    """Value, interest-free days and last day of a coupon; ``goes_on`` when the sentence before was about one."""
+    part, text = reading.part, reading.text
+    anchors = [hit for hit in reading.families.get("coupon", ()) if hit.start < part.question]
+    if not anchors and not (goes_on and re.match(r" ?(?:it|this|that|the (?:code|last day))\b", text[part.start : part.start + 20])):
+        return
+    if anchors and negations(text, part.start, anchors[0].start) % 2 == 1 and not reading.quantities("date", part.start, part.question):
+        if not text.startswith(("without", "no "), anchors[0].start):
+            return
+    slots: dict[str, Scalar] = {}
+    for kind, slot, trap in (("amount", "amount", None), ("days", "days", _NOT_FREE_DAYS), ("months", "days", _NOT_FREE_DAYS), ("date", "expires", _NOT_EXPIRY)):
+        for at, quantity in reading.quantities(kind, part.start, part.question):
+            if slot in slots or (trap is not None and trap.search(text, max(part.start, at - 30), at)):
+                continue
+            reading.used.add(at)
+            slots[slot] = quantity.value if kind == "date" else _number(quantity) * (30 if kind == "months" else 1)
+    if slots:
+        reading.add(anchors[0].start if anchors else part.start, "inform_coupon", **slots)
+
+
+def read_reactivation(reading: Reading) -> None:
+    """The day from which a closed account can be opened again."""
+    part = reading.part
+    anchors = [hit for hit in reading.families.get("reactivation", ()) if hit.start < part.question]
+    dates = reading.quantities("date", part.start, part.question)
+    if not anchors or not dates:
+        return
+    after = [value for value in dates if value[0] >= anchors[-1].start]
+    at, quantity = after[0] if after else dates[-1]
+    reading.used.add(at)
+    reading.add(at, "inform_reactivation", date=quantity.value)
+
+
+def _token_end(text: str, at: int) -> int:
+    end = at + 2
+    while end < len(text) and text[end].isdigit():
+        end += 1
+    return end
+
+
+def _number(quantity: Quantity) -> int | float:
+    assert not isinstance(quantity.value, str)
+    return quantity.value

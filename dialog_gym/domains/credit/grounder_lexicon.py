@@ -1,0 +1,138 @@
+"""The cue lexicon of the grounder: phrases of `grounder_cues.toml` compiled to regular expressions.
+
+Every phrase gets a *trigger*: the rarest of its obligatory words, by the first four letters. Only phrases whose trigger
+occurs in a text are tried on it, so that a short turn costs a few regex searches and not several hundred.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib.resources import files
+from typing import Literal, NamedTuple
+
+When = Literal["question", "statement", "any"]
+_KEY = re.compile(r"(\w+)\((?:(\w+)=(\w+))?\)")
+_FREQUENT = frozenset(
+    "i you we it is are am be been was were the a an to of for on in at and or not no do does did can could would will "
+    "shall should may might must have has had your my our us me that this there what which who how when if with so "
+    "by as from just only any all up out get go got now let then too".split()
+)
+_STOPPED = "(?!but |because |however )[^ .,:!?;]+ "  # one word of a gap; a gap stays within its clause
+
+
+class Cue(NamedTuple):
+    """What one phrase of the lexicon stands for.
+
+    Attributes:
+        intent: an act's intent, or a feature such as "reason".
+        slot: the slot that the phrase fixes, or "".
+        value: its value, or "".
+        when: the kind of sentence that it counts in.
+        keeps: whether it counts even after a negation.
+        pattern: the compiled phrase.
+        second: keys of a second obligatory word, one of which a text must hold, too; empty if there is none.
+    """
+
+    intent: str
+    slot: str
+    value: str
+    when: When
+    keeps: bool
+    pattern: re.Pattern[str]
+    second: frozenset[str]
+
+
+class Lexicon(NamedTuple):
+    """All cues, and for each trigger the numbers of the cues that it may start."""
+
+    cues: tuple[Cue, ...]
+    triggers: Mapping[str, tuple[int, ...]]
+
+
+def trigger(word: str) -> str:
+    """The key under which a word of a text is looked up: four letters, or the kind of a placeholder."""
+    return word[0] if word[0] == "@" else word[:2] if word[0] == "#" else word[:4]
+
+
+def _alternative(text: str) -> str:
+    if text == "@":
+        return "@[0-9]+"
+    if text in ("#a", "#p", "#d", "#m", "#t"):
+        return text + "[0-9]+"
+    stem = text.removesuffix("*")
+    return re.escape(stem).replace("_", " ") + ("[a-z]*" if stem != text else "")
+
+
+def _element(token: str) -> str:
+    if token.startswith("~"):
+        return rf"(?:{_STOPPED}){{0,{int(token[1:])}}}?"
+    alternatives = sorted(token.removesuffix("?").split("|"), key=len, reverse=True)
+    if "$" in alternatives:
+        words = "|".join(_alternative(a) for a in alternatives if a != "$")
+        return rf"(?:(?:{words})(?![a-z0-9_])|(?<= )(?=$)|(?<=[a-z0-9])(?= ?[,:.!?;]|$))" if words else "$"
+    body = "(?:" + "|".join(_alternative(a) for a in alternatives) + ")"
+    return f"(?:{body},?:? )?" if token.endswith("?") else body
+
+
+def compile_phrase(phrase: str) -> re.Pattern[str]:
+    """A phrase of the lexicon (its syntax is described at the top of the TOML file) as a regular expression."""
+    tokens = phrase.split()
+    out, glue = ["(?<![^ ])"], ""
+    for token in tokens:
+        if token == "^":
+            out = ["(?:^|(?<=[.!?;:,] ))"]
+        elif token == "$":
+            out.append("(?= ?(?:[,:.!?;]|$))")
+        elif token == ":":
+            out.append(":")
+            glue = " "
+        elif token.startswith("~") or token.endswith("?"):
+            out.append(glue + _element(token))
+            glue = ""
+        else:
+            out.append(glue + _element(token))
+            glue = " "
+    return re.compile("".join(out) + ("" if tokens[-1] == "$" or tokens[-1][0] == "~" else "(?![a-z0-9_])"))
+
+
+def _keys(token: str) -> set[str]:
+    keys = set()
+    for alternative in token.split("|"):
+        words = alternative.removesuffix("*").split("_")
+        rare = [word for word in words if word not in _FREQUENT] or words
+        keys.add(trigger(max(rare, key=len)))
+    return keys
+
+
+def phrase_triggers(phrase: str) -> list[set[str]]:
+    """For each obligatory element of a phrase the keys one of which a text must hold, the most telling first."""
+    tokens = [t for t in phrase.split() if t not in ("^", "$", ":") and t[0] != "~" and "$" not in t and t[-1] != "?"]
+    if not tokens:
+        raise ValueError(f"phrase {phrase!r} has no obligatory word")
+    return sorted((_keys(token) for token in tokens), key=_commonness)
+
+
+def _commonness(keys: Iterable[str]) -> tuple[int, int]:
+    keys = list(keys)
+    return sum(key in _FREQUENT for key in keys), len(keys)
+
+
+@lru_cache(maxsize=1)
+def load_lexicon() -> Lexicon:
+    """The lexicon that ships with the package, compiled once."""
+    raw = tomllib.loads((files("dialog_gym.domains.credit") / "grounder_cues.toml").read_text("utf-8"))
+    cues: list[Cue] = []
+    index: dict[str, list[int]] = {}
+    for name, entry in raw.items():
+        key = _KEY.fullmatch(name)
+        assert key is not None, f"grounder_cues.toml: bad key {name!r}"
+        for phrase in entry["say"]:
+            first, *more = phrase_triggers(phrase)
+            for word in first:
+                index.setdefault(word, []).append(len(cues))
+            cues.append(
+                Cue(key[1], key[2] or "", key[3] or "", entry.get("when", "any"), entry.get("negated") == "keep",
+                    compile_phrase(phrase), frozenset(more[0]) if more else frozenset())
+            )  # fmt: skip
+    return Lexicon(tuple(cues), {word: tuple(numbers) for word, numbers in index.items()})

@@ -1,0 +1,138 @@
+"""Hits of the lexicon in a prepared text, and the scopes that decide what they count for: clauses, negation, questions."""
+
+import re
+from bisect import bisect_left
+from typing import NamedTuple
+
+from dialog_gym.domains.credit.grounder_lexicon import Cue, load_lexicon, trigger
+from dialog_gym.domains.credit.grounder_text import Mention, Prepared, Sentence
+
+_PUNCTUATION = str.maketrans(",.:;!?", "      ")
+_NEGATOR = re.compile(r"\b(?:not(?! only)|no|never|without|nobody|none|nothing|unable|neither|hardly|barely|fails?|impossible)\b")
+_SCOPE_START = re.compile(r"[,:] |\b(?:but|because|however|although|though|and|so|whereas) ")
+_CUT = re.compile(
+    r"(?P<strong>,? (?:but|however|although|though|whereas|yet|while|instead) |: )"
+    r"|(?P<weak>, (?:and |so |or )?| (?:and|so|as well as) | with (?=an? |no |the |zero |#))"
+)
+_INVERTED = (
+    r"(?:shall|should|may|can|could|would|will|do|does|did|are|is|have|has|am|might|was|were) (?:not )?"
+    r"(?:i|you|we|it|that|this|there|the|your|my|our|any|anything|@[0-9]+)\b(?! know that)"
+)
+_OPENER = r"(?:^|(?<=[,:;] )|(?<=^and )|(?<= and )|(?<= so )|(?<= but )|(?<= or )|(?<= then )|(?<= now )|(?<=^so ))"
+_REQUEST = (
+    r"(?:please|kindly) (?!pay\b|settle|reapply|update|come|try|wait|upload|clear|see\b|hold|be |note|send us|apply|consider|wake|reactivate|stay)"
+    r"|tell me|(?:just )?let me know|i (?:would |will |also |just |only |do |still )*(?:need|like|have|want) (?:your|to (?:know|ask|confirm|verify|check that|make sure))"
+    r"|first i|before (?:we|i)|for (?:your |data |)(?:security|protection|privacy)|just (?:say|confirm)|confirm (?:that|your|who)|deal\b|i am (?:speaking|talking)"
+)
+_QUESTION = re.compile(
+    rf"{_OPENER}(?:{_INVERTED}|what\b|which (?:of|one|date|amount|name|sum|day)|who\b|whose|why\b|how\b|when\b|by when|by what|until when|am i|{_REQUEST})"
+)
+_PLAIN_QUESTION = re.compile(
+    rf"{_OPENER}(?:{_INVERTED}|what (?:is|are|do|did|would|amount|about|sum|kind|will|was)|who am|why not|how (?:much|soon|big|about|would|do|large|high|quickly|urgent)"
+    rf"|when (?:do|would|will|is|are|should)|by when|{_REQUEST})"
+)
+
+
+class Hit(NamedTuple):
+    """A cue found at ``[start, end)`` of the prepared text."""
+
+    start: int
+    end: int
+    cue: Cue
+
+
+class Part(NamedTuple):
+    """A sentence with its hits and mentions; from ``question`` on it asks (``end`` when it does not ask)."""
+
+    start: int
+    end: int
+    question: int
+    hits: tuple[Hit, ...]
+    mentions: tuple[Mention, ...]
+
+
+def find_hits(text: str) -> list[Hit]:
+    """All cues found in a prepared text, by position."""
+    lexicon = load_lexicon()
+    keys = {trigger(word) for word in text.translate(_PUNCTUATION).split()}
+    get = lexicon.triggers.get
+    candidates: set[int] = set()
+    for key in keys:
+        candidates.update(get(key, ()))
+    hits = []
+    for number in candidates:
+        cue = lexicon.cues[number]
+        if not cue.second or not cue.second.isdisjoint(keys):
+            for match in cue.pattern.finditer(text):
+                hits.append(Hit(match.start(), match.end(), cue))
+    hits.sort(key=lambda hit: (hit.start, hit.end))
+    return hits
+
+
+def split_parts(prepared: Prepared) -> list[Part]:
+    """The sentences of a prepared text with what was found in each."""
+    hits, mentions = find_hits(prepared.text), prepared.mentions
+    starts, places = [hit.start for hit in hits], [mention.position for mention in mentions]
+    parts = []
+    for sentence in prepared.sentences:
+        a, b = sentence.start, sentence.end
+        found = tuple(hits[bisect_left(starts, a) : bisect_left(starts, b)])
+        inside = mentions[bisect_left(places, a) : bisect_left(places, b)]
+        question = _question_start(prepared.text, sentence)
+        parts.append(Part(a, b, question, tuple(h for h in found if _counts(h, question)), inside))
+    return parts
+
+
+def _counts(hit: Hit, question: int) -> bool:
+    asked = hit.start >= question or hit.end > question
+    return hit.cue.when == "any" or asked == (hit.cue.when == "question")
+
+
+def _question_start(text: str, sentence: Sentence) -> int:
+    """Where the asking part of a sentence begins: everything before it is stated ("you qualify, so shall I ...?")."""
+    a = sentence.start + (text[sentence.start : sentence.start + 1] == " ")
+    body = text[a : sentence.end]
+    if sentence.question:
+        match = _QUESTION.search(body)
+        return a + match.start() if match else a
+    match = _PLAIN_QUESTION.search(body)
+    return a + match.start() if match else sentence.end
+
+
+def negations(text: str, start: int, end: int) -> int:
+    """How many negations act on a word that ends at ``end``, in the clause that begins after ``start``."""
+    for match in _SCOPE_START.finditer(text, start, end):
+        start = match.end()
+    words = _NEGATOR.findall(text, start, end)
+    return len(words)
+
+
+def regions(text: str, start: int, end: int, anchors: list[Hit]) -> list[tuple[int, int, list[Hit]]]:
+    """Cut ``[start, end)`` between anchors, at the strongest boundary between two of them, else not at all.
+
+    Returns:
+        ``(start, end, anchors inside)`` for every region; one with no anchors where there are none.
+    """
+    out: list[tuple[int, int, list[Hit]]] = []
+    inside: list[Hit] = []
+    reach = start
+    for anchor in anchors:
+        if inside and anchor.start >= reach:
+            cut = _cut(text, reach, anchor.start)
+            if cut is not None:
+                out.append((start, cut, inside))
+                start, inside = cut, []
+        inside.append(anchor)
+        reach = max(reach, anchor.end)
+    out.append((start, end, inside))
+    return out
+
+
+def _cut(text: str, start: int, end: int) -> int | None:
+    strong = weak = None
+    for match in _CUT.finditer(text, max(start - 1, 0), end):
+        if match["strong"]:
+            strong = match.start() + 1
+        else:
+            weak = match.start() + 1
+    return strong if strong is not None else weak

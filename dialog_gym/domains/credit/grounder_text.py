@@ -1,0 +1,173 @@
+"""Reading preparation: plain lower-case text in which products and quantities are placeholders.
+
+After `prepare`, "You're not eligible for the **Pay-Later** up to 3,500!" is "you are not eligible for the @0 up to #a0!",
+so that every full stop ends a sentence and a phrase can ask for "a product" or "an amount".
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import NamedTuple
+
+from dialog_gym.domains.credit.rulebook import Rulebook
+from dialog_gym.domains.quantities import Quantity, find_quantities
+
+MAX_CHARACTERS = 20_000
+"""Longer texts are cut here before anything else is done with them."""
+
+_SPACES = {c: " " for c in "*_`~^|\\<>{}@#=+\t\r\u00a0\u202f\u200b"}
+_SEPARATORS = {c: ", " for c in "()[]\u2013\u2014\u2022"} | {"\n": " ; ", "/": "/", "&": " and ", "\u2026": ". "}
+_QUOTES = {"\u2019": "'", "\u2018": "'", "\u00b4": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u00ab": '"', "\u00bb": '"'}
+_TABLE = str.maketrans(_SPACES | _SEPARATORS | _QUOTES)
+_CONTRACTIONS = (
+    ("won't", "will not"), ("can't", "can not"), ("shan't", "shall not"), ("ain't", "is not"), ("n't", " not"), ("let's", "let us"),
+    ("'re", " are"), ("'ve", " have"), ("'ll", " will"), ("'m ", " am "), ("'d ", " would "),
+)  # fmt: skip
+_IS = re.compile(r"\b(that|it|what|here|there|how|who|where|she|he|everything|nothing|nobody|which|when|one|this)'s\b")
+_RESPELL = {
+    "dont": "do not", "cant": "can not", "wont": "will not", "isnt": "is not", "arent": "are not", "doesnt": "does not",
+    "didnt": "did not", "couldnt": "could not", "youre": "you are", "im": "i am", "ive": "i have", "youve": "you have",
+    "cannot": "can not", "quid": "pounds", "u": "you", "ur": "your", "pls": "please", "thx": "thanks", "lets": "let us",
+    "gonna": "going to", "wanna": "want to", "gotta": "have to", "nope": "no", "yup": "yes",
+}  # fmt: skip
+_RESPELLING = re.compile(r"\b(?:" + "|".join(_RESPELL) + r")\b")
+_THINK = re.compile(r"<think>.*?(?:</think>|$)", re.DOTALL | re.IGNORECASE)
+_QUOTED = re.compile(r'"[^"\n]*"')
+_ABBREVIATION = re.compile(r"\b(mr|ms|mrs|dr|prof|st|no|approx|incl|max|min|e\.g|i\.e|p\.a|a\.p\.r)\.")
+_HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z0-9])|(?<=[0-9])-(?=[a-z])")
+_TIDY = re.compile(r"\s*([,:;.!?])[\s,]*")
+_SENTENCE = re.compile(r"[^.!?;]+([.!?;]*)")
+_TOKEN = re.compile(r"@([0-9]+)|#[apdmt]([0-9]+)")
+_PER_YEAR = re.compile(r",?(?: (?:a|per|each|every) (?:year|annum)\b| yearly| annually)")
+
+
+class Mention(NamedTuple):
+    """A product or quantity at a place of the prepared text; exactly one of the two is set."""
+
+    position: int
+    product: str | None
+    quantity: Quantity | None
+
+
+class Sentence(NamedTuple):
+    """Span of a sentence in the prepared text and whether it ends with a question mark."""
+
+    start: int
+    end: int
+    question: bool
+
+
+class Prepared(NamedTuple):
+    """A text ready for reading."""
+
+    text: str
+    mentions: tuple[Mention, ...]
+    sentences: tuple[Sentence, ...]
+
+
+class Names(NamedTuple):
+    """Product names: one pattern, longest names first, and the product that each stands for."""
+
+    pattern: re.Pattern[str]
+    products: tuple[str, ...]
+    index: dict[str, int]
+
+
+# further words for the shipped products; used for the ones a rulebook has
+_ALIASES = {
+    "revolving": ("revolving", "revolving facility", "revolving account", "revolver"), "starter_line": ("starter", "beginner line", "starter account"),
+    "pay_later": ("paylater", "pay in later", "pay later option", "pay it later"), "instalment": ("instalment option", "instalment purchase", "instalment credit"),
+    "cash_loan": ("cash credit", "personal credit", "cash advance"),
+}  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def _names(words: tuple[tuple[str, tuple[str, ...]], ...]) -> Names:
+    index = {name: number for number, (_, names) in reversed(list(enumerate(words))) for name in names}
+    parts = [re.escape(name) + ("s?" if name[-1] != "s" else "") for name in sorted(index, key=len, reverse=True)]
+    pattern = re.compile(r"\b(?:" + "|".join(parts) + r")\b(?: (?:product|option)\b)?")
+    return Names(pattern, tuple(product for product, _ in words), index)
+
+
+_BY_RULEBOOK: dict[int, tuple[Rulebook, Names]] = {}
+
+
+def product_names(rulebook: Rulebook) -> Names:
+    """The names of a rulebook's products; kept for the last rulebooks used."""
+    known = _BY_RULEBOOK.get(id(rulebook))
+    if known is not None and known[0] is rulebook:
+        return known[1]
+    words = tuple(
+        (product, tuple(_plain(n) for n in (*spec.names, spec.label, product.replace("_", " "), *_ALIASES.get(product, ()))))
+        for product, spec in rulebook.products.items()
+    )
+    if len(_BY_RULEBOOK) > 16:
+        _BY_RULEBOOK.clear()
+    _BY_RULEBOOK[id(rulebook)] = (rulebook, _names(words))
+    return _BY_RULEBOOK[id(rulebook)][1]
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.lower().replace("-", " ").replace("installment", "instalment").split())
+
+
+def normalise(text: str) -> str:
+    """Lower case, contractions written out, quotations and private thoughts removed, hyphens in words as blanks."""
+    text = text[:MAX_CHARACTERS]
+    if "<" in text:
+        text = _THINK.sub(" ", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    text = text.translate(_TABLE).lower()
+    if '"' in text:
+        text = _QUOTED.sub(" ", text).replace('"', " ")
+    if "'" in text:
+        text = _IS.sub(r"\1 is", text)
+        for short, full in _CONTRACTIONS:
+            if short in text:
+                text = text.replace(short, full)
+        text = text.replace("'", "")
+    if "-" in text:
+        text = _HYPHEN.sub(" ", text).replace(" - ", ", ").replace("--", ", ")
+    if "installment" in text:
+        text = text.replace("installment", "instalment")
+    text = _RESPELLING.sub(lambda m: _RESPELL[m[0]], text)
+    return _ABBREVIATION.sub(r"\1", text)
+
+
+def prepare(text: str, rulebook: Rulebook) -> Prepared:
+    """Normalise a text, replace quantities and products by placeholders, and find the sentences.
+
+    Args:
+        text: anything.
+        rulebook: whose product names to look for.
+    """
+    plain = " ".join(normalise(text).split())
+    quantities = find_quantities(plain)
+    if quantities:
+        pieces, at = [], 0
+        for number, quantity in enumerate(quantities):
+            pieces.append(f"{plain[at:quantity.start]}#{_LETTER[quantity.kind]}{number}")
+            at = quantity.end
+        pieces.append(plain[at:])
+        plain = "".join(pieces)
+    names = product_names(rulebook)
+    plain = names.pattern.sub(lambda m: f"@{_product_index(names, m[0])}", plain)
+    plain = _TIDY.sub(r"\1 ", plain.replace(" or/and ", " and "))
+    mentions = tuple(
+        Mention(m.start(), names.products[int(m[1])], None) if m[1] is not None
+        else Mention(m.start(), None, quantities[int(m[2])])
+        for m in _TOKEN.finditer(plain)
+    )  # fmt: skip
+    sentences = tuple(Sentence(m.start(), m.end(), "?" in m[1]) for m in _SENTENCE.finditer(plain) if m[0] != " ")
+    return Prepared(plain, mentions, sentences)
+
+
+_LETTER = {"amount": "a", "percent": "p", "days": "d", "months": "m", "date": "t"}
+
+
+def _product_index(names: Names, found: str) -> int:
+    for ending in ("", "s", " product", " option", "s product", "s option"):
+        if found.endswith(ending) and (number := names.index.get(found.removesuffix(ending))) is not None:
+            return number
+    raise AssertionError(found)  # the pattern is built from the index

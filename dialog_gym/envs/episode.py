@@ -1,0 +1,132 @@
+"""One dialogue between an assistant and a user as plain Python: what the Gymnasium and PettingZoo envs share."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+from dialog_gym import plugins
+from dialog_gym.acts import Ontology, parse_action
+from dialog_gym.core import (
+    DialogGymError,
+    DialogueAct,
+    EndReason,
+    Observation,
+    Step,
+    Task,
+    Trajectory,
+    Turn,
+    UserSession,
+    UserSimulator,
+)
+from dialog_gym.domains.credit.dynamics import DEFAULT_REWARD_WEIGHTS
+from dialog_gym.noise import mix, text_key
+
+_WORDING = text_key("wording")
+EMPTY_REPLY = "..."
+
+
+class Said(NamedTuple):
+    """What an action said: text, acts, and one line if it could not be read."""
+
+    text: str
+    acts: tuple[DialogueAct, ...]
+    error: str | None
+
+
+def load_simulator(simulator: "str | UserSimulator") -> UserSimulator:
+    """A simulator by name or as it is.
+
+    Raises:
+        DialogGymError: unknown name.
+    """
+    if not isinstance(simulator, str):
+        return simulator
+    found = plugins.load("simulators", simulator)
+    return cast(UserSimulator, found() if isinstance(found, type) else found)
+
+
+def checked_weights(weights: Mapping[str, float] | None, known: Sequence[str]) -> dict[str, float]:
+    """Reward weights: the default ones, changed where named.
+
+    Raises:
+        DialogGymError: a name is unknown.
+    """
+    for name in weights or {}:
+        if name not in known:
+            raise DialogGymError(f"unknown reward {name!r}; {plugins.nearest(name, known)}")
+    return dict(DEFAULT_REWARD_WEIGHTS) | {name: float(value) for name, value in (weights or {}).items()}
+
+
+class Episode:
+    """A dialogue in progress: turns, rewards and costs so far, and the user's wording."""
+
+    def __init__(self, domain: Any, simulator: UserSimulator, task: Task, dialogue: Any, seed: int) -> None:
+        """Starts the dialogue; in scenarios where the user opens, their first turn is said."""
+        self.domain, self.task, self.dialogue, self.seed = domain, task, dialogue, seed
+        self.turns: list[Turn] = []
+        """What both sides can see: user turns carry no acts, the agent must read the words."""
+        self.record: list[Turn] = []
+        """The same turns with the acts the user meant."""
+        self.rewards: list[Mapping[str, float]] = []
+        self.costs: list[Mapping[str, float]] = []
+        self.states: list[Mapping[str, Any]] = []
+        self.ended_by: EndReason | None = None
+        self.ontology = Ontology(domain.assistant_acts, domain.choices)
+        self._agent_key = mix(_WORDING, seed)
+        self.session: UserSession = simulator.start(task, mix(text_key(task.id), seed))
+        if opening := dialogue.open():
+            self._user_says(opening)
+
+    @property
+    def observation(self) -> Observation:
+        """What the assistant may see: user turns without their acts."""
+        return Observation(tuple(self.turns), self.task.profile.attributes, self.task.guidelines)
+
+    def understand(self, action: str) -> Said:
+        """Read an action in any accepted encoding; what cannot be read says nothing and carries an error line."""
+        if not isinstance(action, str):
+            raise DialogGymError(f"an action is a text (str), not {type(action).__name__}")
+        try:
+            parsed = parse_action(action, self.ontology)
+        except DialogGymError as error:
+            return Said(EMPTY_REPLY, (), str(error))
+        if parsed.text is None:
+            return Said(self.domain.word_assistant(parsed.acts, mix(self._agent_key, len(self.turns))), parsed.acts, None)
+        if not parsed.text:
+            return Said(EMPTY_REPLY, (), "empty action: nothing was said")
+        return Said(parsed.text, self.domain.read_assistant(parsed.text, self.turns), None)
+
+    def assistant(self, said: Said, thought: str | None = None, user_turn: Turn | None = None) -> Step:
+        """Advance by one assistant turn; ``user_turn`` is the answer of a claimed user seat."""
+        self._append(Turn(role="assistant", text=said.text, acts=said.acts, thought=thought), said.acts)
+        step: Step = self.dialogue.step(said.acts, None if user_turn is None else user_turn.acts)
+        self._book(step)
+        if user_turn is not None:
+            self._append(user_turn.model_copy(update={"acts": ()}), user_turn.acts)
+        elif step.user_acts:
+            self._user_says(step.user_acts)
+        return step
+
+    def _book(self, step: Step) -> None:
+        self.rewards.append(step.rewards)
+        self.costs.append(step.costs)
+        self.states.append(self.dialogue.hidden())
+        self.ended_by = step.ended_by
+
+    def _user_says(self, acts: Sequence[DialogueAct]) -> None:
+        text = self.session.say(acts, self.turns, garbled=self.dialogue.garbled)
+        self._append(Turn(role="user", text=text), tuple(acts))
+
+    def _append(self, visible: Turn, acts: tuple[DialogueAct, ...]) -> None:
+        self.turns.append(visible)
+        self.record.append(visible if visible.acts == acts else visible.model_copy(update={"acts": acts}))
+
+    def trajectory(self, agent: str, trial: int, versions: Mapping[str, str]) -> Trajectory:
+        """The finished dialogue as a record."""
+        outcome = dict(self.dialogue.outcome())
+        for name in ("audited", "reworded", "fallbacks", "errors"):
+            outcome[f"simulator_{name}"] = int(getattr(self.session, name, 0))
+        return Trajectory(
+            task=self.task, agent=agent, seed=self.seed, trial=trial, turns=tuple(self.record),
+            rewards=tuple(self.rewards), costs=tuple(self.costs), ended_by=self.ended_by or "max_turns",
+            outcome=outcome, states=tuple(self.states), versions=dict(versions),
+        )  # fmt: skip

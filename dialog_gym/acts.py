@@ -43,7 +43,9 @@ class ParsedAction(NamedTuple):
 
 def format_acts(acts: Iterable[DialogueAct]) -> str:
     """Acts in notation; `parse_acts` reads it back exactly."""
-    return "; ".join(f"{act.intent}({', '.join(f'{k}={_value(v)}' for k, v in act.slots.items())})" for act in acts)
+    return "; ".join(
+        f"{act.intent}({', '.join(f'{k}={_value(v)}' for k, v in act.slots.items())})" for act in acts
+    )
 
 
 def _value(value: Scalar) -> str:
@@ -56,7 +58,11 @@ def _value(value: Scalar) -> str:
 def _literal(token: str) -> Scalar:
     token = token.strip()
     if token[:1] in "\"'":
-        return str(json.loads(token)) if token[0] == '"' else token[1:-1].replace("\\'", "'").replace("\\\\", "\\")
+        return (
+            str(json.loads(token))
+            if token[0] == '"'
+            else token[1:-1].replace("\\'", "'").replace("\\\\", "\\")
+        )
     try:
         value = json.loads(token)
     except ValueError:
@@ -97,7 +103,9 @@ def parse_acts(text: str, ontology: Ontology) -> tuple[DialogueAct, ...]:
     """
     parsed = parse_action(text, ontology)
     if parsed.text:
-        raise DialogGymError(f"not act notation: {parsed.text[:60]!r}; e.g. offer(product=pay_later, amount=5000)")
+        raise DialogGymError(
+            f"not act notation: {parsed.text[:60]!r}; e.g. offer(product=pay_later, amount=5000)"
+        )
     return parsed.acts
 
 
@@ -124,7 +132,9 @@ def _parse_calls(said: str, ontology: Ontology) -> ParsedAction:
     while at < len(said):
         call = _CALL.match(said, at)
         if not call:
-            raise DialogGymError(f"act notation breaks off at {said[at : at + 40]!r}; e.g. offer(product=pay_later)")
+            raise DialogGymError(
+                f"act notation breaks off at {said[at : at + 40]!r}; e.g. offer(product=pay_later)"
+            )
         slots, at = _parse_slots(said, call.end())
         if call[1] == "respond" and not acts:
             return ParsedAction(str(slots.get("message", "")), ())
@@ -145,7 +155,9 @@ def _parse_slots(said: str, at: int) -> tuple[dict[str, Scalar], int]:
         at = pair.end()
         if pair[3] == ")":
             return slots, at
-    raise DialogGymError(f"act notation breaks off at {said[at : at + 40]!r}; slots are written name=value, name=value")
+    raise DialogGymError(
+        f"act notation breaks off at {said[at : at + 40]!r}; slots are written name=value, name=value"
+    )
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
@@ -166,9 +178,13 @@ def checked_act(intent: str, slots: Any, ontology: Ontology) -> DialogueAct:
     known = {slot.rstrip("?"): slot.endswith("?") for slot in ontology.acts[intent]}
     for name, value in slots.items():
         if name not in known:
-            raise DialogGymError(f"act {intent}: unknown slot {name!r}{_nearest(str(name), known) if known else ''}")
+            raise DialogGymError(
+                f"act {intent}: unknown slot {name!r}{_nearest(str(name), known) if known else ''}"
+            )
         if name in ontology.choices and value not in ontology.choices[name]:
-            raise DialogGymError(f"act {intent}: {name}={value!r}{_nearest(str(value), ontology.choices[name])}")
+            raise DialogGymError(
+                f"act {intent}: {name}={value!r}{_nearest(str(value), ontology.choices[name])}"
+            )
         if not (value is None or isinstance(value, bool | int | float | str)):
             raise DialogGymError(f"act {intent}: {name} must be a number or a word")
     if missing := [name for name, optional in known.items() if not optional and name not in slots]:
@@ -195,4 +211,6 @@ def tool_schemas(ontology: Ontology) -> list[dict[str, Any]]:
 
 
 def _property(slot: str, ontology: Ontology) -> dict[str, Any]:
-    return {"enum": list(ontology.choices[slot])} if slot in ontology.choices else {"type": ["number", "string"]}
+    return (
+        {"enum": list(ontology.choices[slot])} if slot in ontology.choices else {"type": ["number", "string"]}
+    )

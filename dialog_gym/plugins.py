@@ -65,7 +65,9 @@ def _guarded(what: str, loader: Any) -> Any:
         return loader()
     except DialogGymError:
         raise
-    except Exception as error:  # a plug-in's import may fail in any way; the user needs its name and the cause
+    except (
+        Exception
+    ) as error:  # a plug-in's import may fail in any way; the user needs its name and the cause
         raise DialogGymError(f"{what} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
@@ -97,9 +99,13 @@ def _only_plugin(kind: str, path: Path, module: Any) -> Any:
     found = [
         value
         for name, value in vars(module).items()
-        if not name.startswith("_") and callable(value) and getattr(value, "__module__", "") == module.__name__
+        if not name.startswith("_")
+        and callable(value)
+        and getattr(value, "__module__", "") == module.__name__
     ]
     if len(found) != 1:
         named = ", ".join(value.__name__ for value in found) or "none"
-        raise DialogGymError(f"{path} must define one public class or function ({named} found); use {path}:NAME")
+        raise DialogGymError(
+            f"{path} must define one public class or function ({named} found); use {path}:NAME"
+        )
     return found[0]

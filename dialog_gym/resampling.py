@@ -153,14 +153,14 @@ def ratios(sums: Floats, steps: Floats, top: Floats, bottom: Floats) -> Floats:
     """Resampled ratios, held within the range of the episodes' own ratios, where any ratio of sums lies."""
     m = top.shape[1]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratios = sums[:, :m] / sums[:, m:] * (steps[:m] / steps[m:])
+        out = sums[:, :m] / sums[:, m:] * (steps[:m] / steps[m:])
         each = top / bottom
     judged = bottom > 0
     least = np.where(judged, each, np.inf).min(axis=0, initial=np.inf)
     most = np.where(judged, each, -np.inf).max(axis=0, initial=-np.inf)
     found = judged.any(axis=0)
-    ratios[:, found] = np.clip(ratios[:, found], least[found], most[found])
-    return np.where(sums[:, m:] > 0, ratios, np.nan)
+    out[:, found] = np.clip(out[:, found], least[found], most[found])
+    return np.where(sums[:, m:] > 0, out, np.nan)
 
 
 def ratio(top: Floats, bottom: Floats) -> float:

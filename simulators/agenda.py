@@ -1,7 +1,7 @@
 """The agenda simulator: words the acts of the domain's user model with templates, and audits every turn.
 
-The name is the one in the literature for users that work through an agenda (Schatzmann et al., "Agenda-based user
-simulation for bootstrapping a POMDP dialogue system", NAACL 2007); here the agenda is the domain's, the words ours.
+The name is the one in the literature for users that work through an agenda (Schatzmann et al., "Agenda-based
+user simulation for bootstrapping a POMDP dialogue system", NAACL 2007); here the agenda is the domain's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,8 @@ from typing import Final
 from dialog_gym.core import DialogGymError, DialogueAct, Scalar, Task, Turn
 from dialog_gym.domains.credit.rulebook import Rulebook, load_rulebook
 from dialog_gym.domains.credit.user_reader import UNCLEAR, read_user
-from dialog_gym.domains.credit.user_wording import VERBOSITIES, word_user
+from dialog_gym.domains.credit.user_templates import VERBOSITIES
+from dialog_gym.domains.credit.user_wording import word_user
 from dialog_gym.noise import mix
 
 MAX_REWORDED: Final = 3
@@ -68,7 +69,7 @@ class AgendaSession:
         return word_user(acts, persona, key, profile=self.profile, rulebook=self.rulebook, garbled=garbled)
 
     def _faithful(self, text: str, acts: Sequence[DialogueAct], garbled: bool, strict: bool) -> bool:
-        """Whether the text says the acts; with typos an act may be missed, but none may be read that was not meant."""
+        """Whether the text says the acts; with typos one may be missed, but none read that was not meant."""
         read = read_user(text, self.rulebook)
         if garbled or not acts:
             return read == (UNCLEAR,)

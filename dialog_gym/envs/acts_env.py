@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from dialog_gym.core import DialogGymError, Task
 from dialog_gym.domains.credit.dynamics import REWARDS
-from dialog_gym.domains.credit.features import ActionMask, Features, profile_features
+from dialog_gym.domains.credit.features import ActionMask, Features
 from dialog_gym.envs.dialogue_env import make_domain
 from dialog_gym.envs.episode import checked_weights
 from dialog_gym.envs.seeding import EpisodeQueue, Prepared

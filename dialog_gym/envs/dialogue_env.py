@@ -135,7 +135,9 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
         if isinstance(task, Task):
             return Episode(self.domain, self.simulator, task, self.domain.start(task, seed), seed)
         if isinstance(task, bool) or not isinstance(task, int | np.integer):
-            raise DialogGymError(f"options['task'] must be an index, an id or a Task, not {type(task).__name__}")
+            raise DialogGymError(
+                f"options['task'] must be an index, an id or a Task, not {type(task).__name__}"
+            )
         starts = self.domain.starts(self._space, np.asarray([int(task)]), np.asarray([seed], np.uint64))
         return self._drawn(Prepared(seed, int(task), starts, 0))
 
@@ -209,4 +211,3 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
         if self.render_mode == "human":
             for turn in turns:
                 print(f"{turn.role}: {turn.text}")
-

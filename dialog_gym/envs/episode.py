@@ -90,7 +90,11 @@ class Episode:
         except DialogGymError as error:
             return Said(EMPTY_REPLY, (), str(error))
         if parsed.text is None:
-            return Said(self.domain.word_assistant(parsed.acts, mix(self._agent_key, len(self.turns))), parsed.acts, None)
+            return Said(
+                self.domain.word_assistant(parsed.acts, mix(self._agent_key, len(self.turns))),
+                parsed.acts,
+                None,
+            )
         if not parsed.text:
             return Said(EMPTY_REPLY, (), "empty action: nothing was said")
         return Said(parsed.text, self.domain.read_assistant(parsed.text, self.turns), None)

@@ -76,7 +76,69 @@ class EpisodeQueue:
         seeds = episode_seeds(np.repeat(self._key, self._size), numbers)
         index = task_indices(seeds, self.space.size)
         starts = self.domain.starts(self.space, index, seeds)
-        ready = [Prepared(int(seed), int(i), starts, row) for row, (seed, i) in enumerate(zip(seeds, index, strict=True))]
+        ready = [
+            Prepared(int(seed), int(i), starts, row)
+            for row, (seed, i) in enumerate(zip(seeds, index, strict=True))
+        ]
         self._batch = ready[::-1]
         self._next += self._size
         self._size = min(LARGEST_BATCH, 2 * self._size)
+
+
+class EpisodeBank:
+    """The successive episodes of N lanes, prepared a few ahead in one pool of arrays."""
+
+    def __init__(self, domain: Any, space: Any, lanes: int) -> None:
+        """Nothing is prepared before the first `restart`."""
+        self.domain, self.space, self.lanes = domain, space, lanes
+        self.ahead = 16 if lanes <= 1024 else 8
+
+    def restart(self, keys: np.ndarray) -> None:
+        """Begin new sequences of episodes from lane keys, uint64[lanes]."""
+        self._keys = keys
+        self._episode = np.zeros(self.lanes, np.int64)
+        self._current = np.zeros(self.lanes, np.int64)
+        episodes = np.tile(np.arange(self.ahead), self.lanes)
+        starts = self._draw(np.repeat(np.arange(self.lanes), self.ahead), episodes)
+        self.state, self.profile = starts.state, starts.profile
+        self._noise = np.ascontiguousarray(starts.noise.transpose(2, 0, 1))
+        self._prepared = np.full(self.lanes, self.ahead)
+
+    def _draw(self, lanes: np.ndarray, episodes: np.ndarray) -> Any:
+        seeds = episode_seeds(self._keys[lanes], episodes)
+        return self.domain.starts(self.space, task_indices(seeds, self.space.size), seeds)
+
+    def first_state(self) -> Any:
+        """A state of N lanes to be filled by `assign`."""
+        rows = np.arange(self.lanes) * self.ahead
+        return type(self.state)(**{name: getattr(self.state, name)[rows] for name in self.state.__slots__})
+
+    def take(self, lanes: np.ndarray) -> np.ndarray:
+        """Rows of the pool that hold the next episodes of some lanes."""
+        if (self._episode[lanes] >= self._prepared[lanes]).any():
+            self._refill()
+        rows: np.ndarray = lanes * self.ahead + self._episode[lanes] % self.ahead
+        self._current[lanes] = rows
+        self._episode[lanes] += 1
+        return rows
+
+    def _refill(self) -> None:
+        """Prepare further episodes for every lane that has used half of its own."""
+        used = self.ahead - (self._prepared - self._episode)
+        lanes = np.flatnonzero(used >= self.ahead // 2)
+        # the episode being played keeps its noise row until it ends
+        count = np.maximum(used[lanes] - 1, 1)
+        owner = np.repeat(lanes, count)
+        offset = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+        episodes = self._prepared[owner] + offset
+        starts = self._draw(owner, episodes)
+        rows = owner * self.ahead + episodes % self.ahead
+        for name in self.state.__slots__:
+            getattr(self.state, name)[rows] = getattr(starts.state, name)
+        self.profile[rows] = starts.profile
+        self._noise[rows] = starts.noise.transpose(2, 0, 1)
+        self._prepared[lanes] += count
+
+    def noise_of(self, turn: np.ndarray) -> np.ndarray:
+        """This turn's noise of every lane, float64[channels, lanes]."""
+        return np.ascontiguousarray(self._noise[self._current, turn].T)

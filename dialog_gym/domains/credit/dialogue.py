@@ -176,7 +176,9 @@ class CreditDialogue:
             "frustration": round(s.frustration, 4),
             "known": [slot for i, slot in enumerate(NEED_SLOTS) if s.known >> i & 1],
             "open_questions": [topic for i, topic in enumerate(TOPICS) if s.open_questions >> i & 1],
-            "open_objections": [name for i, name in enumerate(OBJECTIONS) if (s.voiced & ~s.resolved) >> i & 1],
+            "open_objections": [
+                name for i, name in enumerate(OBJECTIONS) if (s.voiced & ~s.resolved) >> i & 1
+            ],
             "stages": stage_list(self._dynamics.tracker, s),
             "tse": round(self._dynamics.tracker.tse(s), 6),
         }

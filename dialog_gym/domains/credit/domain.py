@@ -122,7 +122,9 @@ class CreditDomain:
             moved: Axes = replace(axes(level), **self.difficulty)  # type: ignore[arg-type]
         except TypeError:
             known = ", ".join(Axes.__dataclass_fields__)
-            raise DialogGymError(f"unknown difficulty axis in {sorted(self.difficulty)}; axes: {known}") from None
+            raise DialogGymError(
+                f"unknown difficulty axis in {sorted(self.difficulty)}; axes: {known}"
+            ) from None
         styles = self.styles or default_styles(split)
         return TaskSpace(split, scenario, level, moved, styles, self.profile_source, self.data_dir)
 
@@ -131,7 +133,13 @@ class CreditDomain:
         return self.space(split=split, scenario=SCENARIOS[0], level=0).size
 
     def task(
-        self, index: int, *, split: str = "test", scenario: str = SCENARIOS[0], level: int = DEFAULT_LEVEL, **_: Any
+        self,
+        index: int,
+        *,
+        split: str = "test",
+        scenario: str = SCENARIOS[0],
+        level: int = DEFAULT_LEVEL,
+        **_: Any,
     ) -> Task:
         """The ``index``-th task of a split.
 
@@ -178,7 +186,9 @@ class CreditDomain:
             DialogGymError: the task record is incomplete or impossible.
         """
         if task.max_turns > self.max_turns:
-            raise DialogGymError(f"task {task.id}: max_turns {task.max_turns} is above the domain's {self.max_turns}")
+            raise DialogGymError(
+                f"task {task.id}: max_turns {task.max_turns} is above the domain's {self.max_turns}"
+            )
         key = np.asarray([mix(self._task_key(task), seed)], np.uint64)
         return self.begin(task, self._starts(read_task(task, self.rulebook), key), 0)
 
@@ -203,7 +213,9 @@ class CreditDomain:
         """
         if len(index) and not (index.min() >= 0 and index.max() < space.size):
             worst = index.max() if index.max() >= space.size else index.min()
-            raise DialogGymError(f"task index {worst} is outside 0..{space.size - 1} of split {space.split!r}")
+            raise DialogGymError(
+                f"task index {worst} is outside 0..{space.size - 1} of split {space.split!r}"
+            )
         return self._starts(draw_tasks(space, index, self.rulebook), mix_array(space.keys(index), seeds))
 
     def _starts(self, shoppers: Shoppers, keys: np.ndarray) -> Starts:
@@ -216,7 +228,9 @@ class CreditDomain:
         noise: list[list[float]] = starts.noise[:, :, row].tolist()
         income = int(starts.shoppers.profiles.income[row])
         truth = partial(truth_of, starts.shoppers, row, self.rulebook)
-        return CreditDialogue(task, one(starts.columns, row), truth, self.dynamics, self.book, noise, income, judge_strategies)
+        return CreditDialogue(
+            task, one(starts.columns, row), truth, self.dynamics, self.book, noise, income, judge_strategies
+        )
 
     @property
     def profile_feature_count(self) -> int:

@@ -5,7 +5,15 @@ from typing import Any
 import numpy as np
 
 from dialog_gym.domains.credit.moves import MOVES
-from dialog_gym.domains.credit.ontology import NEED_SLOTS, OBJECTIONS, PROBLEMS, PURPOSES, TIMINGS, TOPICS, USER_INTENTS
+from dialog_gym.domains.credit.ontology import (
+    NEED_SLOTS,
+    OBJECTIONS,
+    PROBLEMS,
+    PURPOSES,
+    TIMINGS,
+    TOPICS,
+    USER_INTENTS,
+)
 from dialog_gym.domains.credit.profiles import ACTIVATIONS, TIER_RATES
 from dialog_gym.domains.credit.shoppers import Shoppers
 from dialog_gym.domains.credit.state import ACT, SLOT, USER, Lane, State
@@ -58,11 +66,21 @@ class Features:
     def __init__(self, products: int, max_turns: int) -> None:
         """Prepares lookup tables; ``size`` is the length of the conversation part."""
         self.max_turns = float(max_turns)
-        self._bits = {width: _bit_table(width) for width in {len(TOPICS), len(OBJECTIONS), len(NEED_SLOTS), products}}
+        self._bits = {
+            width: _bit_table(width) for width in {len(TOPICS), len(OBJECTIONS), len(NEED_SLOTS), products}
+        }
         self._products, self._topics = self._bits[products], self._bits[len(TOPICS)]
         self._hot = {
             size: _one_hot(size)
-            for size in {len(USER_INTENTS), len(PURPOSES), len(TIMINGS), len(PROBLEMS), len(TOPICS), products, 2}
+            for size in {
+                len(USER_INTENTS),
+                len(PURPOSES),
+                len(TIMINGS),
+                len(PROBLEMS),
+                len(TOPICS),
+                products,
+                2,
+            }
         }
         self.products = products
         self.size = self._count()
@@ -144,13 +162,18 @@ class ActionMask:
     def __init__(self, ops: Ops, sizes: tuple[int, ...]) -> None:
         """Prepares the bitmasks; ``sizes`` are those of the action dimensions."""
         self.ops, self.book, self.sizes = ops, StrategyBook(ops), sizes
-        carried = [sum(_moves_of(intent) for i, intent in enumerate(ACT) if intents >> i & 1) for intents in self.book.intents]
+        carried = [
+            sum(_moves_of(intent) for i, intent in enumerate(ACT) if intents >> i & 1)
+            for intents in self.book.intents
+        ]
         self._by_strategy = carried
         self._free = sum(_moves_of(intent) for intent in _FREE)
         asks = [_moves_of("ask_need", slot) for slot in NEED_SLOTS]
         replies = [_moves_of("address_objection", objection) for objection in OBJECTIONS]
         self._known = ops.table([sum(m for i, m in enumerate(asks) if mask >> i & 1) for mask in range(16)])
-        self._closed = ops.table([sum(m for i, m in enumerate(replies) if not mask >> i & 1) for mask in range(32)])
+        self._closed = ops.table(
+            [sum(m for i, m in enumerate(replies) if not mask >> i & 1) for mask in range(32)]
+        )
 
     def moves(self, s: State) -> Lane:
         """Bitmask over MOVES of what is sensible now."""

@@ -16,6 +16,7 @@ from dialog_gym.domains.credit.grounder_claims import (
     read_coupon,
     read_eligibility,
     read_fees,
+    read_free_of_interest,
     read_limits,
     read_rates,
     read_reactivation,
@@ -31,6 +32,8 @@ CONTEXT_TURNS = 4
 _SIMPLE = (
     "greet", "ask_identity", "clarify", "inform_credit_check", "inform_privacy", "empathise", "urge", "hand_over", "goodbye",
 )  # fmt: skip
+# of overlapping asking cues the first in this order stands: "could you confirm" asks for a decision only if nothing else
+_PRIORITY = ("ask_identity", "ask_need", "clarify", "advise", "close", "offer")
 _WEAK = frozenset(("acknowledge", "smalltalk"))
 
 
@@ -52,6 +55,8 @@ def read_assistant(text: str, rulebook: Rulebook, context: Sequence[Turn] = ()) 
     claims = [claim for reading in readings for claim in sorted(reading.claims, key=lambda c: c.position)]
     if any(claim.intent not in _WEAK for claim in claims):
         claims = [claim for claim in claims if claim.intent != "acknowledge"]
+    if any(claim.intent == "suggest" for claim in claims):
+        claims = _suggested(claims)
     named = [(mention.position, mention.product) for mention in prepared.mentions if mention.product is not None]
     return _resolved(claims, named, rulebook, context)
 
@@ -60,6 +65,7 @@ def _read_part(text: str, part: Part) -> Reading:
     families: dict[str, list[Hit]] = {}
     for hit in part.hits:
         families.setdefault(hit.cue.intent, []).append(hit)
+    _settle(families)
     reading = Reading(text, part, families)
     if not families and not part.mentions:
         return reading
@@ -70,24 +76,45 @@ def _read_part(text: str, part: Part) -> Reading:
         read_costs(reading)
         read_limits(reading)
         read_rates(reading)
+        read_free_of_interest(reading)
         read_eligibility(reading)
     _read_offers(reading)
     _read_speech(reading)
     return reading
 
 
+def _settle(families: dict[str, list[Hit]]) -> None:
+    """Drop asking cues that overlap one of higher priority; a question about income is not one about the amount."""
+    present = [intent for intent in _PRIORITY if intent in families]
+    for lower in range(1, len(present)):
+        higher = [hit for intent in present[:lower] for hit in families.get(intent, ())]
+        kept = [hit for hit in families[present[lower]] if not _overlaps(hit, higher)]
+        if kept:
+            families[present[lower]] = kept
+        else:
+            del families[present[lower]]
+    asked = families.get("ask_need", [])
+    if len(asked) > 1:
+        income = [hit for hit in asked if hit.cue.value == "income"]
+        families["ask_need"] = [hit for hit in asked if hit.cue.value == "income" or not _overlaps(hit, income)]
+
+
+def _overlaps(hit: Hit, others: Sequence[Hit]) -> bool:
+    return any(hit.start < other.end and other.start < hit.end for other in others)
+
+
 def _read_offers(reading: Reading) -> None:
     part, text, families = reading.part, reading.text, reading.families
     closes = families.get("close", ())
     for hit in families.get("offer", ()):
-        if offer_refused(text, part, hit) or any(h.start < hit.end and hit.start < h.end for h in closes):
-            continue
-        if any(h.start < hit.end and hit.start < h.end for h in families.get("advise", ())):
+        if offer_refused(text, part, hit):
             continue
         if any(c.intent == "offer" for c in reading.claims):
             break
         end = closes[0].start if closes and closes[0].start > hit.start else part.end
         amounts, months = reading.quantities("amount", part.start, end), reading.quantities("months", part.start, end)
+        if any(c.intent == "suggest" for c in reading.claims):
+            break
         products = reading.products(part.start, end)
         if products == [CARRY] and not amounts:
             continue
@@ -97,12 +124,12 @@ def _read_offers(reading: Reading) -> None:
                 slots["amount"] = amounts[0][1].value
             if months and len(products) == 1:
                 slots["months"] = months[0][1].value
-            reading.add(hit.start, "offer", **slots)
+            reading.add(hit.start, "suggest" if hit.cue.value == "mild" else "offer", **slots)
     if closes:
         start = min(closes[0].start, part.question)
         named = [m.product for m in part.mentions if m.product is not None]
         amounts = reading.quantities("amount", start, part.end) or reading.quantities("amount", part.start, part.end)
-        slots = {"product": named[-1] if named else CARRY}
+        slots = {"product": named[-1] if named else None if "undecided" in families else CARRY}
         if amounts:
             slots["amount"] = amounts[0][1].value
         reading.claims.append(Claim(closes[0].start, "close", slots))
@@ -127,7 +154,7 @@ def _read_speech(reading: Reading) -> None:
                 reading.claims.append(Claim(hit.start, "address_objection", {"objection": hit.cue.value}))
     _drop_absorbed(reading)
     if "acknowledged" in families:
-        reading.add(families["acknowledged"][0].start, "acknowledge")
+        reading.claims.append(Claim(families["acknowledged"][0].start, "acknowledged", {}))
     elif not reading.claims:
         for intent in ("smalltalk", "acknowledge"):
             if intent in families:
@@ -163,6 +190,15 @@ def _share_reasons(readings: list[Reading]) -> None:
                         break
 
 
+def _suggested(claims: list[Claim]) -> list[Claim]:
+    """ "You could try X": another product for somebody who was refused one, else an offer."""
+    refused = any(claim.slots.get("verdict") == "ineligible" for claim in claims)
+    return [
+        c if c.intent != "suggest" else Claim(c.position, "advise", {"step": "other_product"}) if refused else c._replace(intent="offer")
+        for c in claims
+    ]
+
+
 def _resolved(
     claims: list[Claim], named: list[tuple[int, str]], rulebook: Rulebook, context: Sequence[Turn]
 ) -> tuple[DialogueAct, ...]:
@@ -173,7 +209,7 @@ def _resolved(
             before = [product for at, product in named if at < claim.position] or [product for _, product in named[:1]]
             product = before[-1] if before else _product_before(context, rulebook)
             slots = ({"product": product} if product is not None else {}) | {k: v for k, v in slots.items() if k != "product"}
-        act = DialogueAct(intent=claim.intent, slots=slots)
+        act = DialogueAct(intent="acknowledge" if claim.intent == "acknowledged" else claim.intent, slots=slots)
         if act not in acts:
             acts.append(act)
     return tuple(acts)

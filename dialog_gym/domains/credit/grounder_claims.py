@@ -121,6 +121,10 @@ def read_eligibility(reading: Reading) -> None:
 def _is_verdict(reading: Reading, hit: Hit) -> bool:
     if hit.cue.intent == "offer":
         return offer_refused(reading.text, reading.part, hit)
+    if any(h.cue.value == "over" and hit.start < h.end and h.start < hit.end for h in reading.families.get("limit", ())):
+        return False
+    if hit.cue.value == "weak":
+        return not any(hit.start < limit.end and limit.start < hit.end for limit in reading.families.get("limit", ()))
     return hit.cue.intent in ("eligible", "blocked", "stands_in_way")
 
 
@@ -139,14 +143,17 @@ def offer_refused(text: str, part: Part, hit: Hit) -> bool:
 
 def _reason(reading: Reading, start: int, end: int) -> str | None:
     near = [hit for hit in reading.reasons if start <= hit.start < end] or list(reading.reasons)
+    if not near and any(16 <= _number(q) <= 25 for _, q in reading.quantities("amount", reading.part.start, reading.part.end)):
+        return "age"
     return best_reason(near)
 
 
 def best_reason(hits: Sequence[Hit]) -> str | None:
-    """The reason that most of the text speaks for, or None."""
-    weight: dict[str, int] = {}
+    """The reason that most cues speak for, or None; the longest cue decides between equals."""
+    weight: dict[str, tuple[int, int]] = {}
     for hit in hits:
-        weight[hit.cue.value] = max(weight.get(hit.cue.value, 0), hit.end - hit.start)
+        count, length = weight.get(hit.cue.value, (0, 0))
+        weight[hit.cue.value] = (count + 1, max(length, hit.end - hit.start))
     return max(weight, key=weight.__getitem__) if weight else None
 
 
@@ -218,6 +225,16 @@ def _nearest(reading: Reading, at: int) -> str:
     named = [m for m in reading.part.mentions if m.product is not None]
     best = min(named, key=lambda m: abs(m.position - at), default=None)
     return CARRY if best is None or best.product is None else best.product
+
+
+def read_free_of_interest(reading: Reading) -> None:
+    """A product without interest has the rate 0; days without interest are a coupon's."""
+    part = reading.part
+    hits = [hit for hit in reading.families.get("nointerest", ()) if hit.start < part.question]
+    named = [m.product for m in part.mentions if m.product is not None and m.position < part.question]
+    timed = any(m.quantity is not None and m.quantity.kind in ("days", "months", "percent") for m in part.mentions)
+    if hits and named and not timed and not any(h.cue.value == "word" for h in reading.families.get("coupon", ())):
+        reading.add(hits[0].start, "inform_rate", product=reading.products(part.start, part.question)[-1], rate=0)
 
 
 def read_coupon(reading: Reading, goes_on: bool) -> None:

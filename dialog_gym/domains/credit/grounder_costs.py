@@ -17,8 +17,9 @@ _COST_VERB = re.compile(
     r"\b(?:interest|costs?|charged?|pay|comes? to|that is|that would be|it is|makes?|means?|amounts? to|works out|runs to|you back|adds? up|cheap as"
     r"|would be|will be|price|total|equals?|just|only|about|barely|gives|give|=)\b"
 )
-_MONTHLY_BEFORE = re.compile(r"(?:monthly (?:payments?|instalments?|rates?|amount|cost|sum|repayments?|charge)|(?:each|every|per) month|a month|instalments?|payments?)(?: \w+){0,4}:? $")
-_DAILY_BEFORE = re.compile(r"(?:daily (?:interest|cost|charge|price)|(?:each|every|per|one|a|single) day)(?: \w+){0,4}:? $")
+_MONTHLY_BEFORE = re.compile(r"(?:monthly (?:payments?|instalments?|rates?|amount|cost|sum|repayments?|charge)|(?:each|every|per) month|a month|instalments?|payments?)(?: [\w#@]+){0,5}:? $")
+_PARTS_BEFORE = re.compile(r"#m[0-9]+ (?:of|at|x|for|each of|times) (?:only |just |about )?$")
+_DAILY_BEFORE = re.compile(r"(?:daily (?:interest|cost|charge|price)|(?:each|every|per|one|a|single) day)(?: [\w#@]+){0,5}:? $")
 _OTHER = re.compile(r"\b(?:earn|income|salary|wage|take home|bring home|refund|limit|coupon|voucher)")
 _CHUNK = re.compile(r",? (?:and|while|or|but) |; ")
 
@@ -45,7 +46,12 @@ def _read_frame(reading: Reading, start: int, end: int) -> bool:
     if not amounts or _OTHER.search(text, start, end):
         return False
     units = {at: _unit(reading, at, start) for at, _ in amounts}
-    (cost_at, cost), *rest = sorted(amounts, key=lambda value: (units[value[0]] is None, float(value[1].value)))
+    (cost_at, cost), *rest = sorted(amounts, key=lambda value: float(value[1].value))
+    if rest and units[cost_at] is None and units[rest[0][0]]:  # "a day" may stand at either amount
+        if float(rest[0][1].value) < 2 * float(cost.value):  # a single instalment is more than the sum
+            (cost_at, cost), rest = rest[0], [(cost_at, cost)]
+        else:
+            units[cost_at] = units[rest[0][0]]
     principal = float(rest[0][1].value) if rest else None
     taken = _taken_tokens(reading, start, end) if units[cost_at] else set()
     days = [q for at, q in reading.quantities("days", start, end) if at not in taken]
@@ -79,6 +85,8 @@ def _unit(reading: Reading, at: int, start: int) -> str | None:
         return "day" if token[1] == "d" else "month"
     if _DAILY_BEFORE.search(text, max(start, at - 50), at):
         return "day"
+    if _PARTS_BEFORE.search(text, max(start, at - 20), at):
+        return "month"
     return "month" if _MONTHLY_BEFORE.search(text, max(start, at - 50), at) else None
 
 
@@ -106,7 +114,7 @@ def _interest(
         span = float(days[0].value)
     elif unit == "month" and not months and said and "interest" in text:
         span = 30
-    elif unit is None and months and (principal is not None and said or "interest" in text):
+    elif unit is None and months and ((principal is not None and said) or "interest" in text):
         count = float(months[0].value)
         span = count * 30 if count % 12 else count / 12 * 365
         if "instalment" in text or (count > 2 and "interest" not in text):

@@ -14,9 +14,7 @@ from typing import Literal, NamedTuple
 When = Literal["question", "statement", "any"]
 _KEY = re.compile(r"(\w+)\((?:(\w+)=(\w+))?\)")
 _FREQUENT = frozenset(
-    "i you we it is are am be been was were the a an to of for on in at and or not no do does did can could would will "
-    "shall should may might must have has had your my our us me that this there what which who how when if with so "
-    "by as from just only any all up out get go got now let then too".split()
+    ["i", "you", "we", "it", "is", "are", "am", "be", "been", "was", "were", "the", "a", "an", "to", "of", "for", "on", "in", "at", "and", "or", "not", "no", "do", "does", "did", "can", "could", "would", "will", "shall", "should", "may", "might", "must", "have", "has", "had", "your", "my", "our", "us", "me", "that", "this", "there", "what", "which", "who", "how", "when", "if", "with", "so", "by", "as", "from", "just", "only", "any", "all", "up", "out", "get", "go", "got", "now", "let", "then", "too"]
 )
 _STOPPED = "(?!but |because |however )[^ .,:!?;]+ "  # one word of a gap; a gap stays within its clause
 
@@ -31,6 +29,7 @@ class Cue(NamedTuple):
         when: the kind of sentence that it counts in.
         keeps: whether it counts even after a negation.
         pattern: the compiled phrase.
+        others: of a bag ("a|b & c|d") the patterns that must be found near the first one, in any order.
         second: keys of a second obligatory word, one of which a text must hold, too; empty if there is none.
     """
 
@@ -40,6 +39,7 @@ class Cue(NamedTuple):
     when: When
     keeps: bool
     pattern: re.Pattern[str]
+    others: tuple[re.Pattern[str], ...]
     second: frozenset[str]
 
 
@@ -78,6 +78,8 @@ def _element(token: str) -> str:
 def compile_phrase(phrase: str) -> re.Pattern[str]:
     """A phrase of the lexicon (its syntax is described at the top of the TOML file) as a regular expression."""
     tokens = phrase.split()
+    while tokens[-1][0] == "~":
+        tokens.pop()
     out, glue = ["(?<![^ ])"], ""
     for token in tokens:
         if token == "^":
@@ -93,7 +95,7 @@ def compile_phrase(phrase: str) -> re.Pattern[str]:
         else:
             out.append(glue + _element(token))
             glue = " "
-    return re.compile("".join(out) + ("" if tokens[-1] == "$" or tokens[-1][0] == "~" else "(?![a-z0-9_])"))
+    return re.compile("".join(out) + ("" if tokens[-1] == "$" else "(?![a-z0-9_])"))
 
 
 def _keys(token: str) -> set[str]:
@@ -107,7 +109,7 @@ def _keys(token: str) -> set[str]:
 
 def phrase_triggers(phrase: str) -> list[set[str]]:
     """For each obligatory element of a phrase the keys one of which a text must hold, the most telling first."""
-    tokens = [t for t in phrase.split() if t not in ("^", "$", ":") and t[0] != "~" and "$" not in t and t[-1] != "?"]
+    tokens = [t for t in phrase.split() if t not in ("^", "$", ":", "&") and t[0] != "~" and "$" not in t and t[-1] != "?"]
     if not tokens:
         raise ValueError(f"phrase {phrase!r} has no obligatory word")
     return sorted((_keys(token) for token in tokens), key=_commonness)
@@ -131,8 +133,9 @@ def load_lexicon() -> Lexicon:
             first, *more = phrase_triggers(phrase)
             for word in first:
                 index.setdefault(word, []).append(len(cues))
+            pattern, *others = (compile_phrase(part) for part in phrase.split(" & "))
             cues.append(
                 Cue(key[1], key[2] or "", key[3] or "", entry.get("when", "any"), entry.get("negated") == "keep",
-                    compile_phrase(phrase), frozenset(more[0]) if more else frozenset())
+                    pattern, tuple(others), frozenset(more[0]) if more else frozenset())
             )  # fmt: skip
     return Lexicon(tuple(cues), {word: tuple(numbers) for word, numbers in index.items()})

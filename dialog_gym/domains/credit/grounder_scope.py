@@ -22,7 +22,7 @@ _OPENER = r"(?:^|(?<=[,:;] )|(?<=^and )|(?<= and )|(?<= so )|(?<= but )|(?<= or 
 _REQUEST = (
     r"(?:please|kindly) (?!pay\b|settle|reapply|update|come|try|wait|upload|clear|see\b|hold|be |note|send us|apply|consider|wake|reactivate|stay)"
     r"|tell me|(?:just )?let me know|i (?:would |will |also |just |only |do |still )*(?:need|like|have|want) (?:your|to (?:know|ask|confirm|verify|check that|make sure))"
-    r"|first i|before (?:we|i)|for (?:your |data |)(?:security|protection|privacy)|just (?:say|confirm)|confirm (?:that|your|who)|deal\b|i am (?:speaking|talking)"
+    r"|first i|before (?:we|i)|for (?:your |data |)(?:security|protection|privacy)|(?:just )?say (?:yes|the word|ok)|just confirm|confirm (?:that|your|who)|deal\b|i am (?:speaking|talking)"
 )
 _QUESTION = re.compile(
     rf"{_OPENER}(?:{_INVERTED}|what\b|which (?:of|one|date|amount|name|sum|day)|who\b|whose|why\b|how\b|when\b|by when|by what|until when|am i|{_REQUEST})"
@@ -31,6 +31,11 @@ _PLAIN_QUESTION = re.compile(
     rf"{_OPENER}(?:{_INVERTED}|what (?:is|are|do|did|would|amount|about|sum|kind|will|was)|who am|why not|how (?:much|soon|big|about|would|do|large|high|quickly|urgent)"
     rf"|when (?:do|would|will|is|are|should)|by when|{_REQUEST})"
 )
+
+
+_STOP = re.compile(r"[,.:;!?] | but | so | because ")
+BAG_REACH = 70
+"""How far apart, in characters, the words of a bag may be."""
 
 
 class Hit(NamedTuple):
@@ -64,9 +69,29 @@ def find_hits(text: str) -> list[Hit]:
         cue = lexicon.cues[number]
         if not cue.second or not cue.second.isdisjoint(keys):
             for match in cue.pattern.finditer(text):
-                hits.append(Hit(match.start(), match.end(), cue))
+                span = _bag_span(text, match, cue) if cue.others else match.span()
+                if span is not None:
+                    hits.append(Hit(*span, cue))
     hits.sort(key=lambda hit: (hit.start, hit.end))
     return hits
+
+
+def _bag_span(text: str, match: re.Match[str], cue: Cue) -> tuple[int, int] | None:
+    """The stretch that holds all words of a bag around one of them, within a clause; None if one is missing."""
+    start, end = match.span()
+    low, high = max(0, start - BAG_REACH), min(len(text), end + BAG_REACH)
+    for stop in _STOP.finditer(text, low, high):
+        if stop.end() <= start:
+            low = stop.end()
+        elif stop.start() >= end:
+            high = stop.start()
+            break
+    for pattern in cue.others:
+        other = pattern.search(text, low, high)
+        if other is None:
+            return None
+        start, end = min(start, other.start()), max(end, other.end())
+    return start, end
 
 
 def split_parts(prepared: Prepared) -> list[Part]:

@@ -56,7 +56,9 @@ def load_strategies() -> dict[str, Strategy]:
         ValueError: the file names an unknown fact or intent.
     """
     text = (files("dialog_gym.domains.credit") / "strategies.toml").read_text("utf-8")
-    found = {name: Strategy.model_validate(table) for name, table in tomllib.loads(text)["strategies"].items()}
+    found = {
+        name: Strategy.model_validate(table) for name, table in tomllib.loads(text)["strategies"].items()
+    }
     for name, strategy in found.items():
         named = {*strategy.sop.needs, *strategy.sop.forbidden_when}
         named |= {fact for fit in strategy.fits for fact in (*fit.when, *fit.unless)}
@@ -91,7 +93,12 @@ class StrategyBook:
         terms = (s.said_rate & s.said_fee) != 0
         question, problem = s.seen_open != 0, (s.problem >= 0) & (s.problem_settled ^ True)
         account = (s.seen_open & ACCOUNT_TOPICS) != 0
-        done = (s.scenario == SERVICE) & (question ^ True) & (problem ^ True) & (s.main == USER["confirm_solved"])
+        done = (
+            (s.scenario == SERVICE)
+            & (question ^ True)
+            & (problem ^ True)
+            & (s.main == USER["confirm_solved"])
+        )
         held = {
             "sale": sale, "service": sale ^ True, "identity": s.identity, "need_known": need, "verdict_told": told,
             "terms_told": terms, "offered": s.offered != 0, "question_open": question,

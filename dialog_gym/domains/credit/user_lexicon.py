@@ -1,4 +1,8 @@
-"""The words the user reader knows: phrases as a trie, readings of concepts, and the spelling corrector."""
+"""The words the user reader knows: phrases as a trie, readings of concepts, and the spelling corrector.
+
+Misspelt words meet the vocabulary at their shared one-letter deletions, so that a word costs as many look-ups
+as it has letters (the idea of Garbe's SymSpell, 2012).
+"""
 
 import re
 import tomllib
@@ -19,9 +23,9 @@ MAX_TYPED: Final = 20
 MIN_KNOWN: Final = 4
 """Shorter words are only restored from a doubled letter or a swap: too many of them are one letter apart."""
 NEIGHBOURS: Final = {
-    "a": "sq", "b": "vn", "c": "xv", "d": "sf", "e": "wr", "f": "dg", "g": "fh", "h": "gj", "i": "uo", "j": "hk",
-    "k": "jl", "l": "ko", "m": "nj", "n": "bm", "o": "ip", "p": "ol", "q": "wa", "r": "et", "s": "ad", "t": "ry",
-    "u": "yi", "v": "cb", "w": "qe", "x": "zc", "y": "tu", "z": "xa",
+    "a": "sq", "b": "vn", "c": "xv", "d": "sf", "e": "wr", "f": "dg", "g": "fh", "h": "gj", "i": "uo",
+    "j": "hk", "k": "jl", "l": "ko", "m": "nj", "n": "bm", "o": "ip", "p": "ol", "q": "wa", "r": "et",
+    "s": "ad", "t": "ry", "u": "yi", "v": "cb", "w": "qe", "x": "zc", "y": "tu", "z": "xa",
 }  # fmt: skip
 """Keys beside each letter on an English keyboard."""
 _CHOICE = re.compile(r"\[([^\]]*)\]")
@@ -78,6 +82,9 @@ class Lexicon:
         for name, concept in data["concept"].items():
             for phrase in concept["phrases"]:
                 self._add(phrase, name, light=concept.get("light", False))
+        self.product_words = {
+            word for names in products.values() for name in names for word in name.lower().split()
+        }
         for product, names in products.items():
             for phrase in names:
                 self._add(phrase, "product", product)
@@ -102,8 +109,12 @@ class Lexicon:
         if word in self.surnames:
             name = capital or not known
         else:
-            typed, word = word, word if known else self.correct(word)
-            name = capital and not known and typed == word and len(word) > 2 and word.isalpha()
+            meant = word if known else self.correct(word)
+            # a strange word with a capital is a name, unless it is close to a product's
+            name = (
+                capital and not known and meant not in self.product_words and len(word) > 2 and word.isalpha()
+            )
+            word = word if name else meant
         return self.expand.get(word, (word,)), name
 
     def _add(self, phrase: str, concept: str, product: str = "", light: bool = False) -> None:
@@ -111,7 +122,7 @@ class Lexicon:
             words = _WORD.findall(form)
             self.vocabulary.update(words)
             node, children = None, self.root
-            for word in (meant for word in words for meant in self.expand.get(word, (word,))):
+            for word in [meant for typed in words for meant in self.expand.get(typed, (typed,))]:
                 node = children.setdefault(word, Node())
                 children = node.children
                 self.vocabulary.add(word)
@@ -125,7 +136,7 @@ class Lexicon:
     def _correct(self, word: str) -> str:
         """The likeliest known word one slip away, else the word itself.
 
-        Slips from likely to unlikely: a letter doubled, two swapped, the neighbouring key, one left out, any other.
+        From likely to unlikely: a letter doubled, two swapped, the neighbouring key, one left out, any other.
         """
         if not MIN_TYPED <= len(word) <= MAX_TYPED:
             return word

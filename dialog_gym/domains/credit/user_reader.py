@@ -1,13 +1,13 @@
 """Reads customers' dialogue acts back from free text.
 
-A sentence is a bag of concepts (`user_reader.toml`): phrases are found by walking a trie of words, so the time is
-linear in the text's length, and each concept reads as an act when the conditions beside it hold. Misspelt
-words are mapped to the vocabulary through shared one-letter deletions (symmetric deletes, Garbe 2012).
+A sentence is a bag of concepts (`user_reader.toml`). Phrases are found by walking a trie of words, so the
+time is linear in the text's length; a concept reads as an act when the conditions beside it hold.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from dialog_gym.core import DialogueAct, Scalar
@@ -20,25 +20,31 @@ MAX_CHARS: Final = 20_000
 """Only this many characters of an utterance are read; nobody says more in one turn."""
 MIN_AMOUNT: Final = 50
 """Smaller numbers are counts ("two weeks", "last four digits"), never a wanted amount or an income."""
-
-MAX_ANSWER: Final = 2
-"""Words in a sentence that is only a yes or no."""
+MAX_ANSWER: Final = 8
+"""Words in a sentence that ends in a yes or no and means nothing else ("to be precise, ok")."""
 UNCLEAR: Final = DialogueAct(intent="unclear")
 AGREE: Final = DialogueAct(intent="agree")
 DECLINE: Final = DialogueAct(intent="decline")
 
 _TOKEN = re.compile(r"[a-z\u00df-\u024f]+(?:['\u2019][a-z]+)*|[0-9]+(?:[,.][0-9]+)*[a-z]*|[?!.;\n]+| - ")
 _MAY_HOLD_NUMBER = re.compile(r"[0-9]|hundred|thousand|grand")
-_NEGATED = re.compile(r"(?:\b(?:not|rather than|instead of|i said)|n['\u2019]?t (?:earn|need|want|make))(?: for)? $")
+_NEGATED = re.compile(
+    r"(?:\b(?:not|rather than|instead of|i said)|n['\u2019]?t (?:earn|need|want|make))(?: for)? $"
+)
 _FOUR_DIGITS = re.compile(r"[0-9]{4}")
 # a sentence that means one of these says nothing about the need beside it
-_NO_NEED: Final = frozenset(
-    "report challenge object complain smalltalk consider decline request_human confirm_solved goodbye unclear".split()
-)
+_NO_NEED: Final = frozenset((
+    "report", "challenge", "object", "complain", "smalltalk", "consider", "decline", "request_human",
+    "confirm_solved", "goodbye", "unclear",
+))  # fmt: skip
 _PRICE_TOPICS: Final = frozenset(("rate", "interest", "instalment", "fees", "coupon"))
 _INCIDENTAL: Final = frozenset(("disclose", "correct", "greet", "confirm_identity", "thank"))
-_PURPOSES: Final = frozenset(PURPOSES)
-_TIMINGS: Final = {**{timing: timing for timing in TIMINGS}, "now_weak": "now"}
+_ANSWER_CONCEPTS: Final = frozenset(("yes", "no", "not"))
+_NEED_CONCEPTS: Final = {
+    **{purpose: ("purpose", purpose) for purpose in PURPOSES},
+    **{timing: ("timing", timing) for timing in TIMINGS},
+    "now_weak": ("timing", "now"),
+}
 
 
 @dataclass(slots=True)
@@ -77,7 +83,8 @@ def read_user(text: str, rulebook: Rulebook) -> tuple[DialogueAct, ...]:
         _place_numbers(low, sentence)
         main = _main_acts(sentence, lex)
         acts += main
-        acts += _need(sentence, low, {act.intent for _, act in main}, {_topic(act) for _, act in main})
+        if sentence.found or sentence.numbers:
+            acts += _need(sentence, low, main)
     acts += _answers(sentences)
     acts.sort(key=_place)
     return _finish(acts, sentences)
@@ -185,34 +192,36 @@ def _main_acts(sentence: _Sentence, lex: Lexicon) -> _Acts:
     return acts
 
 
-def _need(sentence: _Sentence, low: str, intents: set[str], topics: set[Scalar]) -> _Acts:
+def _need(sentence: _Sentence, low: str, main: _Acts) -> _Acts:
     """What the sentence says about amount, income, purpose and timing."""
     found = sentence.found
+    intents = {act.intent for _, act in main}
     if intents & _NO_NEED:
         return []
-    acts: _Acts = []
-    change = "change" in found
-    priced = "ask" in intents and bool(topics & _PRICE_TOPICS) and "need" not in found and not change
+    change, need = "change" in found, "need" in found
+    asks = "ask" in intents
+    priced = asks and not need and not change and any(_topic(act) in _PRICE_TOPICS for _, act in main)
     numbers = [] if priced else sentence.numbers
     kept = [item for item in numbers if not _negated(low, item[0])]
     change = change or 0 < len(kept) < len(numbers)  # "4,000, not 5,000"
     intent = "correct" if change else "disclose"
+    acts = []
     for place, value in kept:
         slot = "income" if _is_income(place, found) else "amount"
-        whole = int(value) if value == int(value) else value
-        acts.append((place, DialogueAct(intent=intent, slots={"slot": slot, "value": whole})))
+        acts.append((place, _said(intent, slot, int(value) if value == int(value) else value)))
     if "accept" in intents:
         return acts
     for concept, place in found.items():
-        if (concept in _PURPOSES or concept in _TIMINGS) and _negated(low, place):
+        stated = _NEED_CONCEPTS.get(concept)
+        if stated is None or (concept == "now_weak" and asks and not need) or _negated(low, place):
             continue
-        if concept in _PURPOSES:
-            acts.append((place, DialogueAct(intent=intent, slots={"slot": "purpose", "value": concept})))
-        elif concept in _TIMINGS and not (concept == "now_weak" and "ask" in intents and "need" not in found):
-            acts.append(
-                (place, DialogueAct(intent=intent, slots={"slot": "timing", "value": _TIMINGS[concept]}))
-            )
+        acts.append((place, _said(intent, *stated)))
     return acts
+
+
+@lru_cache(maxsize=4096)
+def _said(intent: str, slot: str, value: Scalar) -> DialogueAct:
+    return DialogueAct(intent=intent, slots={"slot": slot, "value": value})
 
 
 def _negated(low: str, place: int) -> bool:
@@ -249,29 +258,36 @@ def _finish(acts: _Acts, sentences: Sequence[_Sentence]) -> tuple[DialogueAct, .
 
 
 def _with_product(read: list[DialogueAct], product: str, sentences: Sequence[_Sentence]) -> list[DialogueAct]:
-    """The one product named holds for every question and acceptance; named on its own it is a question."""
+    """The one product named holds for every question and acceptance; wanted on its own it is a question."""
     out = [
-        act.model_copy(update={"slots": {**act.slots, "product": product}})
-        if act.intent in ("ask", "accept")
-        else act
-        for act in read
+        _about(act.intent, _topic(act), product) if act.intent in ("ask", "accept") else act for act in read
     ]
-    if all(act.intent in _INCIDENTAL for act in out) and any(
-        "need" in sentence.found for sentence in sentences
-    ):
-        place = 1 if out and out[0].intent == "greet" else 0
-        out.insert(place, DialogueAct(intent="ask", slots={"topic": "eligibility", "product": product}))
+    wanted = any("need" in sentence.found for sentence in sentences)
+    if wanted and all(act.intent in _INCIDENTAL for act in out):
+        out.insert(1 if out and out[0].intent == "greet" else 0, _about("ask", "eligibility", product))
     return out
 
 
+@lru_cache(maxsize=1024)
+def _about(intent: str, topic: Scalar, product: str) -> DialogueAct:
+    slots: dict[str, Scalar] = {"product": product} if topic is None else {"topic": topic, "product": product}
+    return DialogueAct(intent=intent, slots=slots)
+
+
 def _answers(sentences: Sequence[_Sentence]) -> _Acts:
-    """Short sentences after the first that say no more than yes or no."""
+    """Short sentences after the first that end in yes or no and say no more."""
     acts: _Acts = []
     for sentence in sentences[1:]:
-        if len(sentence.words) <= MAX_ANSWER and not sentence.numbers:
-            for concept, act in (("yes", AGREE), ("no", DECLINE)):
-                if sentence.found.keys() - {"not"} == {concept}:
-                    acts.append((sentence.found[concept], act))
+        if (
+            len(sentence.words) > MAX_ANSWER
+            or sentence.numbers
+            or not sentence.found.keys() <= _ANSWER_CONCEPTS
+        ):
+            continue
+        last = sentence.places[-1]
+        for concept, act in (("yes", AGREE), ("no", DECLINE)):
+            if sentence.found.get(concept) == last or sentence.words[-1] == concept:
+                acts.append((last, act))
     return acts
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dialog_gym.domains.credit.rulebook import Rulebook
+from dialog_gym.domains.credit.user_amounts import SMALL_WORDS, TENS_WORDS
 from dialog_gym.domains.credit.user_lexicon import NEIGHBOURS
 from dialog_gym.domains.credit.user_reader import UNCLEAR, read_user
 from dialog_gym.noise import mix
@@ -13,10 +14,7 @@ MIN_MISTYPED: Final = 3
 """Shorter words are typed right."""
 _WORD = re.compile(r"(?<![0-9])[A-Za-z]+(?:'[a-z]+)?")
 _SLANGED = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
-_NUMBER_WORDS: Final = frozenset(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand grand half and".split()
-)
+_NUMBER_WORDS: Final = frozenset((*SMALL_WORDS, *TENS_WORDS, "hundred", "thousand", "grand", "half", "and"))
 _HITS, _SLIPS, _SLANG, _GARBLE = 101, 102, 103, 104
 _NOTHING_LEFT: Final = "hgf jjk..."
 
@@ -80,7 +78,7 @@ def slang(text: str, words: Mapping[str, Sequence[str]], key: int) -> str:
 
 
 def garble(text: str, rulebook: Rulebook, key: int) -> str:
-    """Corrupt a text until its content cannot be read: words dropped, letters lost and mixed, numbers gone, cut off.
+    """Corrupt a text until its content cannot be read: words dropped, letters mixed, numbers gone, cut off.
 
     The reader decides: the result reads as ``unclear()`` and nothing else, for every text and key.
     """

@@ -1,36 +1,27 @@
 """Puts customers' dialogue acts into words.
 
-Templates and values are data (`user_wording.toml`). Everything is chosen from an integer key, so the same acts,
-persona and key give the same text on every machine; another key gives another of many thousand wordings.
+Templates and values are data (`user_wording.toml`). Everything is chosen from an integer key, so the same
+acts, persona and key give the same text on every machine; another key gives another of thousands of wordings.
 """
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
 from dialog_gym.core import DialogGymError, DialogueAct, Scalar
 from dialog_gym.domains.credit.ontology import USER_ACTS
 from dialog_gym.domains.credit.rulebook import Rulebook
+from dialog_gym.domains.credit.user_amounts import amount_forms
 from dialog_gym.domains.credit.user_slips import garble, mistype, slang
-from dialog_gym.domains.quantities import find_quantities, format_amount
+from dialog_gym.domains.credit.user_templates import VERBOSITIES, Template, templates
 from dialog_gym.noise import mix
 
-VERBOSITIES: Final = ("terse", "neutral", "chatty")
 _STYLED: Final = frozenset(("object", "consider", "accept", "decline", "agree", "ask"))
-_OPENED: Final = _STYLED - {"accept"} | {
-    "disclose",
-    "correct",
-    "report",
-    "challenge",
-    "complain",
+_OPENED: Final = frozenset((
+    "object", "consider", "decline", "agree", "ask", "disclose", "correct", "report", "challenge", "complain",
     "request_human",
-}
+))  # fmt: skip
 _CLOSED: Final = frozenset(("disclose", "correct", "object", "report", "consider"))
-_CHOICE = re.compile(r"\[([^\]]*)\]")
 _SLOT = re.compile(r"\{(\w+)\}")
 _TAIL = re.compile(r"[0-9]{4}$")
 _ENDS: Final = ".!?"
@@ -42,14 +33,6 @@ _VARIANT: Final = {
     "disclose": "slot",
     "correct": "slot",
 }
-
-
-@dataclass(frozen=True)
-class _Template:
-    """A sentence as alternating fixed parts and choices, and the profile slots it cannot do without."""
-
-    parts: tuple[tuple[str, ...], ...]
-    needs: frozenset[str]
 
 
 class _Draw:
@@ -82,10 +65,11 @@ def word_user(
 
     Args:
         acts: User acts of the ontology; slot values outside the ontology are refused. No acts give "".
-        persona: ``verbosity`` (terse, neutral, chatty), ``buyer_style``, ``typos`` (expected share of the words of
-            three letters and more, numbers excepted, that are mistyped) and ``code_words`` (slang); all optional.
+        persona: ``verbosity`` (terse, neutral, chatty), ``buyer_style``, ``typos`` (expected share of the
+            words of three letters and more, numbers excepted, that are mistyped) and ``code_words`` (slang);
+            all optional.
         key: Any integer; fixes every choice.
-        profile: ``surname``, ``phone`` and ``id_number`` (masked) are used to confirm the identity where present.
+        profile: ``surname``, ``phone`` and ``id_number`` (masked) confirm the identity, where present.
         rulebook: Gives the products' names.
         garbled: Corrupt the text until `read_user` finds only ``unclear()`` in it.
 
@@ -98,7 +82,7 @@ def word_user(
         return ""
     text = sayer.joined(sentences, acts, _Draw(mix(key, 99)))
     if sayer.code_words:
-        text = slang(text, _data().slang, key)
+        text = slang(text, templates().slang, key)
     if garbled:
         return garble(text, rulebook, key)
     return mistype(text, float(persona.get("typos") or 0.0), key)
@@ -118,7 +102,7 @@ class _Sayer:
         self.style = str(persona.get("buyer_style") or "default")
         self.code_words = bool(persona.get("code_words"))
         self.profile, self.rulebook = profile, rulebook
-        self.data = _data()
+        self.data = templates()
 
     def sentence(self, act: DialogueAct, draw: _Draw, first: bool) -> str:
         """One act as one sentence, with its end mark unless terse."""
@@ -130,9 +114,9 @@ class _Sayer:
         text = "".join(part[0] if len(part) == 1 else draw.pick(part) for part in template.parts)
         if "{" in text:
             text = _SLOT.sub(lambda match: self._value(match.group(1), act, draw, slots), text)
-        return self._coloured(act.intent, text, draw) if first and act.intent in _OPENED else text
+        return self._coloured(act.intent, text, draw, first) if act.intent in _OPENED else text
 
-    def _templates(self, act: DialogueAct, draw: _Draw) -> Sequence[_Template]:
+    def _templates(self, act: DialogueAct, draw: _Draw) -> Sequence[Template]:
         styled = self.data.styled.get((self.style, act.intent))
         if styled is not None and draw.below(2):
             return styled
@@ -165,20 +149,19 @@ class _Sayer:
             hedge = draw.pick(self.data.hedges[self.verbosity])
             return hedge.replace("{}", draw.pick(_amounts(act, self.code_words)))
         if name == "value":
-            options = self.data.values[str(act.slots["slot"])].get(str(act.slots.get("value")))
-            if options is None:
-                raise DialogGymError(
-                    f"no wording for {_notation(act)}: value {act.slots.get('value')!r} is not known"
-                )
-            return draw.pick(options)
+            return draw.pick(self._known(self.data.values[str(act.slots["slot"])], act, "value"))
         if name == "topic":
-            options = self.data.topics.get(str(act.slots.get("topic")))
-            if options is None:
-                raise DialogGymError(
-                    f"no wording for {_notation(act)}: topic {act.slots.get('topic')!r} is not known"
-                )
-            return draw.pick(options)
+            return draw.pick(self._known(self.data.topics, act, "topic"))
         return self._product(name, act, draw)
+
+    @staticmethod
+    def _known(options: Mapping[str, Sequence[str]], act: DialogueAct, slot: str) -> Sequence[str]:
+        found = options.get(str(act.slots.get(slot)))
+        if found is None:
+            raise DialogGymError(
+                f"no wording for {_notation(act)}: {slot} must be one of {', '.join(options)}"
+            )
+        return found
 
     def _product(self, name: str, act: DialogueAct, draw: _Draw) -> str:
         product = act.slots.get("product")
@@ -196,19 +179,19 @@ class _Sayer:
             else f" {draw.pick(('on', 'with', 'for')) if name == 'on' else 'for'} {named}"
         )
 
-    def _coloured(self, intent: str, text: str, draw: _Draw) -> str:
+    def _coloured(self, intent: str, text: str, draw: _Draw, first: bool) -> str:
         """With an opener of the style, the slang or the verbosity, if one is drawn."""
         data = self.data
-        openers: Sequence[str] = data.openers[self.verbosity]
+        openers: Sequence[str] = data.openers[self.verbosity] if first else ("",)
         if intent in _STYLED and self.style in data.style_openers and draw.below(2):
             openers = data.style_openers[self.style]
-        elif self.code_words and draw.below(2):
+        elif first and self.code_words and draw.below(2):
             openers = data.openers["code"]
         opener = draw.pick(openers)
         if not opener:
             return text
         if self.verbosity == "terse":
-            return f"{opener.lower()} {text}" if len(opener) < 5 else f"{opener.lower()}, {text}"
+            return f"{opener.lower()}{' ' if len(opener) < 5 else ', '}{self._lowered(text)}"
         return f"{opener}, {self._lowered(text)}"
 
     def _lowered(self, text: str) -> str:
@@ -259,84 +242,4 @@ def _amounts(act: DialogueAct, code_words: bool) -> tuple[str, ...]:
     value = act.slots.get("value")
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
         raise DialogGymError(f"no wording for {_notation(act)}: value must be a number above 0 and below 1e9")
-    return _amount_forms(value, code_words)
-
-
-@lru_cache(maxsize=4096)
-def _amount_forms(value: int | float, code_words: bool) -> tuple[str, ...]:
-    """The ways to say an amount, checked to be read back as that amount."""
-    forms = [format_amount(value), f"{value:g}" if value < 1e5 else f"{value:.0f}"]
-    if value == int(value) and value < 100_000:
-        forms += [_in_words(int(value)), format_amount(value)]
-        if value >= 1000 and value % 100 == 0:
-            forms += [f"{value / 1000:g}k"] * (3 if code_words else 1)
-        if value >= 1000 and value % 1000 == 0 and code_words:
-            forms += [f"{int(value) // 1000} grand", f"{_in_words(int(value) // 1000)} grand"]
-    return tuple(form for form in forms if _reads_as(form, value)) or (format_amount(value),)
-
-
-def _reads_as(form: str, value: float) -> bool:
-    found = find_quantities(form)
-    return len(found) == 1 and found[0].kind == "amount" and found[0].value == value
-
-
-_SMALL: Final = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-_TENS: Final = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()
-
-
-def _in_words(value: int) -> str:
-    """A whole number below 100,000 in English: 2550 is "two thousand five hundred fifty"."""
-    for size, unit in ((1000, "thousand"), (100, "hundred")):
-        if value >= size:
-            rest = f" {_in_words(value % size)}" if value % size else ""
-            return f"{_in_words(value // size)} {unit}{rest}"
-    if value < 20:
-        return _SMALL[value]
-    return _TENS[value // 10] + (f"-{_SMALL[value % 10]}" if value % 10 else "")
-
-
-@dataclass(frozen=True)
-class _Data:
-    """The parsed `user_wording.toml` with compiled templates."""
-
-    groups: Mapping[tuple[str, Scalar, str], tuple[_Template, ...]]
-    styled: Mapping[tuple[str, str], tuple[_Template, ...]]
-    openers: Mapping[str, Sequence[str]]
-    closers: Mapping[str, Sequence[str]]
-    style_openers: Mapping[str, Sequence[str]]
-    hedges: Mapping[str, Sequence[str]]
-    slang: Mapping[str, Sequence[str]]
-    topics: Mapping[str, Sequence[str]]
-    values: Mapping[str, Mapping[str, Sequence[str]]]
-
-
-@lru_cache(maxsize=1)
-def _data() -> _Data:
-    raw: dict[str, Any] = tomllib.loads(
-        (files("dialog_gym.domains.credit") / "user_wording.toml").read_text("utf-8")
-    )
-    groups: dict[tuple[str, Scalar, str], tuple[_Template, ...]] = {}
-    for intent in USER_ACTS:
-        variants = {None: raw[intent]} if "neutral" in raw[intent] else raw[intent]
-        for variant, lists in variants.items():
-            for verbosity in VERBOSITIES:
-                groups[intent, variant, verbosity] = tuple(map(_compiled, lists[verbosity]))
-    styled = {
-        (style, intent): tuple(map(_compiled, lines))
-        for style, intents in raw["style"].items()
-        for intent, lines in intents.items()
-    }
-    return _Data(
-        groups, styled, raw["openers"], raw["closers"], raw["style_openers"], raw["hedges"], raw["code_words"],
-        raw["topics"], raw["values"],
-    )  # fmt: skip
-
-
-def _compiled(template: str) -> _Template:
-    parts = tuple(
-        tuple(part.split("|")) if i % 2 else (part,) for i, part in enumerate(_CHOICE.split(template)) if part
-    )
-    return _Template(parts, frozenset(_SLOT.findall(template)) & {"surname", "tail"})
+    return amount_forms(value, code_words)

@@ -1,0 +1,226 @@
+"""The native vector environment behind ``gym.make_vec("EcomDialogActs-v0", vectorization_mode="vector_entry_point")``.
+
+All N dialogues advance in one set of array operations. Lane i of ``reset(seed=s)`` plays exactly the episodes that
+`ActsEnv` plays after ``reset(seed=s + i)``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils.seeding import np_random as seeded_generator
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from dialog_gym.core import DialogGymError
+from dialog_gym.domains.credit.dynamics import REWARDS
+from dialog_gym.domains.credit.features import ActionMask, Features
+from dialog_gym.domains.credit.moves import action_array
+from dialog_gym.domains.credit.state import assign
+from dialog_gym.domains.credit.tracker import END, END_REASONS, RUNNING
+from dialog_gym.domains.credit.user_model import NOISE
+from dialog_gym.envs.acts_env import act_spaces
+from dialog_gym.envs.dialogue_env import make_domain
+from dialog_gym.envs.episode import checked_weights
+from dialog_gym.envs.seeding import EpisodeBank
+from dialog_gym.ops import ARRAYS
+
+_SILENT = -1
+
+
+class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+    """N act-level dialogues in arrays; observations, actions and rewards as in `ActsEnv`, stacked.
+
+    ``info`` has ``action_mask`` (int8[N, M]), ``cost`` (float[N]), ``rewards`` (name to float[N]) and, when some
+    dialogue ended, ``ended_by`` (index into `END_REASONS`, -1 while running) and ``outcome`` (name to array).
+    """
+
+    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 - Gymnasium's annotation
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        domain: Any = "credit",
+        *,
+        scenario: str = "proactive_sale",
+        split: str = "train",
+        level: int = 3,
+        max_turns: int | None = None,
+        reward_weights: Mapping[str, float] | None = None,
+        profile_source: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        action_masks: bool = True,
+        **options: Any,
+    ) -> None:
+        """Sets the environments up; the options are those of `DialogueEnv`.
+
+        Args:
+            num_envs: Number of lanes.
+            domain: Name of a domain, or a domain object.
+            scenario: See `DialogueEnv`.
+            split: See `DialogueEnv`.
+            level: See `DialogueEnv`.
+            max_turns: See `DialogueEnv`.
+            reward_weights: See `DialogueEnv`.
+            profile_source: See `DialogueEnv`.
+            autoreset_mode: ``NextStep`` (Gymnasium's default) or ``SameStep``.
+            action_masks: Whether ``info`` carries masks.
+            options: Further options of the domain.
+
+        Raises:
+            DialogGymError: an option has an unknown name or value.
+        """
+        chosen = {"max_turns": max_turns, "profile_source": profile_source, **options}
+        self.domain = make_domain(domain, **{k: v for k, v in chosen.items() if v is not None})
+        self.num_envs, self.mode = num_envs, _autoreset(autoreset_mode)
+        self.metadata = self.metadata | {"autoreset_mode": self.mode}
+        self.reward_weights = checked_weights(reward_weights, REWARDS)
+        space = self.domain.space(split=split, scenario=scenario, level=level)
+        self.single_observation_space, self.single_action_space, self._profile_size = act_spaces(self.domain)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.dynamics = self.domain.array_dynamics
+        self._features = Features(len(self.domain.products), self.domain.max_turns)
+        self._mask = ActionMask(ARRAYS, self.dynamics.moves.nvec) if action_masks else None
+        self._mask_size = sum(self.dynamics.moves.nvec)
+        self._bank = EpisodeBank(self.domain, space, num_envs)
+        self._observation = np.zeros(self.observation_space.shape, np.float32)  # type: ignore[arg-type]
+        self._ended = np.zeros(num_envs, bool)
+        self._state: Any = None
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin all dialogues; lane i is seeded with ``seed + i``, or ``seed[i]``.
+
+        Raises:
+            DialogGymError: a sequence of seeds of another length than the number of lanes.
+        """
+        if seed is not None or self._state is None:
+            self._bank.restart(self._keys(seed))
+        everyone = np.arange(self.num_envs)
+        rows = self._bank.take(everyone)
+        if self._state is None:
+            self._state = self._bank.first_state()
+        self._begin(everyone, rows)
+        self._ended[:] = False
+        return self._observe(), self._info(None)
+
+    def _keys(self, seed: int | Sequence[int | None] | None) -> np.ndarray:
+        if seed is None:
+            self._np_random, self._np_random_seed = seeded_generator(None)
+            keys: np.ndarray = self._np_random.integers(2**63, size=self.num_envs, dtype=np.uint64)
+            return keys
+        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int | np.integer) else list(seed)
+        if len(seeds) != self.num_envs:
+            raise DialogGymError(f"{len(seeds)} seeds given for {self.num_envs} environments")
+        self._np_random, self._np_random_seed = seeded_generator(seeds[0])
+        return np.asarray([seeded_generator(one)[0].integers(2**63) for one in seeds], np.uint64)
+
+    def _begin(self, lanes: np.ndarray, rows: np.ndarray) -> None:
+        assign(self._state, lanes, self._bank.state, rows)
+        self._observation[lanes, : self._profile_size] = self._bank.profile[rows]
+
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Say one turn in every dialogue.
+
+        Raises:
+            DialogGymError: the actions have another shape than (num_envs, 6) or are outside the action space.
+        """
+        lanes = action_array(actions)
+        if lanes.shape != (len(self.dynamics.moves.nvec), self.num_envs):
+            raise DialogGymError(f"actions have shape {np.shape(actions)}, not {self.action_space.shape}")
+        sizes = np.asarray(self.dynamics.moves.nvec)
+        if (lanes.min(axis=1) < 0).any() or (lanes.max(axis=1) >= sizes).any():
+            raise DialogGymError(f"some action is outside MultiDiscrete({sizes.tolist()})")
+        waiting = np.flatnonzero(self._ended)  # lanes whose dialogue ended in the step before (NEXT_STEP)
+        s = self._state
+        s.turn = np.where(self._ended, 0, s.turn)
+        noise = self._bank.noise_of(s.turn)
+        self.dynamics.step(s, self.dynamics.moves.read(lanes, s), dict(zip(NOISE, noise, strict=True)))
+        rewards = self.dynamics.rewards(s)
+        ended = s.ended != RUNNING
+        cost = 1.0 * self.dynamics.ops.take(self.dynamics.tracker.bits.count, s.violations)
+        if len(waiting):
+            for values in (*rewards.values(), cost):
+                values[waiting] = 0.0
+            ended[waiting] = False
+            self._begin(waiting, self._bank.take(waiting))
+        reward = sum(self.reward_weights[name] * values for name, values in rewards.items())
+        truncated = ended & (s.ended == END["max_turns"])
+        info: dict[str, Any] = {"rewards": rewards, "cost": cost}
+        if ended.any():
+            info |= {
+                "ended_by": np.where(ended, s.ended, RUNNING),
+                "_ended_by": ended,
+                "outcome": self._outcome(ended),
+            }
+        if self.mode == AutoresetMode.SAME_STEP and ended.any():
+            info |= self._restart(np.flatnonzero(ended))
+            self._ended = np.zeros(self.num_envs, bool)
+        else:
+            self._ended = ended
+        return (
+            self._observe(),
+            np.asarray(reward, np.float64),
+            ended & ~truncated,
+            truncated,
+            self._info(info),
+        )
+
+    def _restart(self, lanes: np.ndarray) -> dict[str, Any]:
+        """Same-step autoreset: keep the last observation of the lanes that ended, begin their next dialogue."""
+        last = np.empty(self.num_envs, object)
+        final = self._observe()
+        for lane in lanes:
+            last[lane] = final[lane]
+        mask = np.zeros(self.num_envs, bool)
+        mask[lanes] = True
+        self._begin(lanes, self._bank.take(lanes))
+        return {"final_obs": last, "_final_obs": mask}
+
+    def _outcome(self, ended: np.ndarray) -> dict[str, np.ndarray]:
+        """Facts of the dialogues that ended; entries of the others are meaningless (mask ``_outcome``)."""
+        s = self._state
+        return {
+            "_outcome": ended,
+            "reached": s.reached,
+            "converted": s.converted,
+            "mis_sold": s.mis_sold,
+            "resolved": s.ended == END["resolved"],
+            "refused": s.ended == END["refused"],
+            "tse": self.dynamics.tracker.tse(s),
+            "satisfaction": self.dynamics.satisfaction(s),
+            "violation_count": s.violation_count,
+            "turns": s.turn,
+            "solvable": s.solvable != 0,
+            "buyer": s.buyer,
+        }
+
+    def _observe(self) -> np.ndarray:
+        self._features.fill(self._observation[:, self._profile_size :], self._state)
+        return self._observation.copy()
+
+    def _info(self, info: dict[str, Any] | None) -> dict[str, Any]:
+        found = {"cost": np.zeros(self.num_envs)} if info is None else info
+        if self._mask is not None:
+            masks = np.empty((self.num_envs, self._mask_size), np.int8)
+            self._mask.fill(masks, self._state)
+            found["action_mask"] = masks
+        return found
+
+
+def _autoreset(mode: AutoresetMode | str) -> AutoresetMode:
+    try:
+        chosen = AutoresetMode(mode)
+    except ValueError:
+        raise DialogGymError(f"autoreset_mode {mode!r} is not one of NextStep, SameStep") from None
+    if chosen == AutoresetMode.DISABLED:
+        raise DialogGymError("autoreset_mode Disabled is not supported; use NextStep or SameStep")
+    return chosen
+
+
+__all__ = ["END_REASONS", "DialogueVectorEnv"]

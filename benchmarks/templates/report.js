@@ -18,13 +18,15 @@ function el(tag, properties = {}, ...children) {
   return node;
 }
 
-function number(value, sign = false) {
+function number(value, digits = 3, sign = false) {
   if (value === null || value === undefined) return "–";
-  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 2 ? 2 : 3;
   const text = Math.abs(value).toFixed(digits);
   const negative = value < 0 && Number(text) !== 0;
   return (negative ? "−" : sign && Number(text) !== 0 ? "+" : "") + text;
 }
+
+// As `number`, without trailing zeros: 0.25 and 3 instead of 0.250 and 3.000.
+const brief = (value, sign = false) => number(value, 3, sign).replace(/\.?0+$/, "");
 
 // A labelled <select>; options are [value, text] pairs.
 function picker(box, name, text, options, value, onChange) {
@@ -37,6 +39,13 @@ function picker(box, name, text, options, value, onChange) {
 const metricOptions = () => DATA.metrics.map((metric) => [metric.name, metric.label]);
 const direction = (metric) => (metric.higher ? "Higher is better." : "Lower is better.");
 const score = (agent, metric) => agent.scores[metric] || [null, null, null, 0];
+
+// All values of a metric get the same number of decimals.
+for (const metric of DATA.metrics) {
+  const most = Math.max(...DATA.agents.map((agent) => Math.abs(score(agent, metric.name)[2] ?? 0)));
+  metric.digits = most >= 100 ? 0 : most >= 20 ? 1 : most > 1 ? 2 : 3;
+}
+const figure = (value, metric, sign = false) => number(value, METRIC[metric].digits, sign);
 const better = (metric, a, b) => (METRIC[metric].higher ? a > b : a < b);
 
 // Agent numbers, best first on a metric; agents without a value last.
@@ -87,14 +96,18 @@ const inScope = (agent) => view.scope === ALL || agent.reference || (agent.backb
 function boardColumns() {
   const metrics = [...new Set([view.metric, ...DATA.headline])];
   const plain = (key, text, tip) => ({ key, text, tip, metric: null });
+  const about = [
+    plain("backbone", "Backbone", "What the agent runs on: net is a compact policy network, lm a language model."),
+  ];
   return [
     plain("rank", "Rank", "Rank on the chosen metric. Agents that the comparison cannot tell apart share a rank (=)."),
     plain("name", "Agent", "References show what is possible; they are never ranked."),
-    plain("backbone", "Backbone", "What the agent runs on: net is a compact policy network, lm a language model."),
+    ...(NARROW.matches ? [] : about), // a phone shows the values first
     ...metrics.map((name) => {
       const { label, explanation } = METRIC[name];
       return { key: name, text: label, metric: name, tip: `${explanation} ${direction(METRIC[name])}`.trim() };
     }),
+    ...(NARROW.matches ? about : []),
     plain("episodes", "Episodes", "Dialogues that the agent was scored on."),
   ];
 }
@@ -130,7 +143,7 @@ function sortBy(column) {
 function headerCell(column) {
   const sorted = view.key === column.key;
   const arrow = sorted ? (view.descending ? "▼" : "▲") : "↕";
-  const button = el("button", { type: "button", "data-key": column.key, "data-tip": column.tip }, column.text, " ");
+  const button = el("button", { type: "button", "data-key": column.key, "data-tip": column.tip }, `${column.text}\u00a0`);
   button.append(el("span", { className: sorted ? "arrow" : "arrow idle", "aria-hidden": "true" }, arrow));
   button.addEventListener("click", () => sortBy(column));
   const order = sorted ? (view.descending ? "descending" : "ascending") : "none";
@@ -153,8 +166,8 @@ function bodyCell(column, i) {
     const [value, low, high, n] = score(agent, column.metric);
     const classes = column.metric === view.metric ? "figure chosen" : "figure";
     if (value === null) return el("td", { className: classes, "data-tip": "not judged on any episode" }, "–");
-    const interval = el("span", { className: "interval" }, `[${number(low)}, ${number(high)}]`);
-    return el("td", { className: classes, "data-tip": `on ${n} episodes` }, el("b", {}, number(value)), " ", interval);
+    const interval = el("span", { className: "interval" }, `[${figure(low, column.metric)}, ${figure(high, column.metric)}]`);
+    return el("td", { className: classes, "data-tip": `on ${n} episodes` }, el("b", {}, figure(value, column.metric)), " ", interval);
   }
   const value = agent[column.key];
   return el("td", {}, typeof value === "number" ? value.toLocaleString("en") : value || "–");
@@ -189,6 +202,7 @@ function startBoard() {
     });
   }
   drawBoard();
+  NARROW.addEventListener("change", drawBoard);
 }
 
 startBoard();

@@ -7,8 +7,9 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 // Plotly reads a little HTML in labels; an agent's name is not HTML.
 const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
-function short(text, length = NARROW.matches ? 14 : 28) {
-  return plain(text.length > length ? `${text.slice(0, length - 1)}…` : text);
+function short(agent, length = NARROW.matches ? 14 : 28) {
+  const name = agent.name.length > length ? `${agent.name.slice(0, length - 1)}…` : agent.name;
+  return plain(name + (agent.reference ? " (ref)" : ""));
 }
 
 function draw(id, traces, layout, label) {
@@ -41,7 +42,7 @@ const axis = (extra = {}) => ({
 
 const hover = (agent, metric) => {
   const [value, low, high, n] = score(agent, metric);
-  return `${METRIC[metric].label} ${number(value)} [${number(low)}, ${number(high)}], ${n} episodes`;
+  return `${METRIC[metric].label} ${figure(value, metric)} [${figure(low, metric)}, ${figure(high, metric)}], ${n} episodes`;
 };
 
 const bars = (agents, metric) => {
@@ -74,13 +75,13 @@ function drawForest() {
     text: [`<b>${plain(agents[k].name)}</b><br>${hover(agents[k], metric)}`],
     hovertemplate: "%{text}<extra></extra>",
   }));
-  const names = agents.map((agent) => short(agent.name) + (agent.reference ? " ◇" : ""));
+  const names = agents.map((agent) => short(agent));
   const layout = {
     height: 34 * agents.length + 80,
     xaxis: axis({ title: { text: METRIC[metric].label } }),
     yaxis: axis({ tickvals: rows, ticktext: names, range: [agents.length - 0.5, -0.5], zeroline: false, ticks: "" }),
   };
-  byId("forest-note").textContent = `${direction(METRIC[metric])} Best on top; ◇ marks references.`;
+  byId("forest-note").textContent = `${direction(METRIC[metric])} Best on top; open diamonds are references.`;
   draw("forest", traces, layout, `Forest plot of ${METRIC[metric].label}: the values are those of the board`);
 }
 
@@ -103,8 +104,8 @@ function matrixHover(row, column, pair, metric) {
   const verdict = toldApart(pair) ? "the interval excludes 0" : "the interval includes 0: not told apart";
   return (
     `<b>${plain(row.name)}</b> minus <b>${plain(column.name)}</b><br>${METRIC[metric].label} ` +
-    `${number(pair.difference, true)} [${number(pair.low, true)}, ${number(pair.high, true)}]<br>${verdict}` +
-    `<br>${pair.n} shared episodes; higher in ${number(100 * (pair.superior ?? 0))} % of resamples`
+    `${figure(pair.difference, metric, true)} [${figure(pair.low, metric, true)}, ${figure(pair.high, metric, true)}]` +
+    `<br>${verdict}<br>${pair.n} shared episodes; higher in ${number(100 * (pair.superior ?? 0), 1)} % of resamples`
   );
 }
 
@@ -116,7 +117,7 @@ function drawMatrix() {
   const grid = (cell) =>
     order.map((i) => order.map((j) => (table[`${i},${j}`] ? cell(table[`${i},${j}`], i, j) : null)));
   const sign = METRIC[metric].higher ? 1 : -1;
-  const names = order.map((i) => short(DATA.agents[i].name, 18) + (DATA.agents[i].reference ? " ◇" : ""));
+  const names = order.map((i) => short(DATA.agents[i], 18));
   const ticks = { tickvals: order.map((_, k) => k), ticktext: names, showgrid: false, zeroline: false, ticks: "" };
   const shown = grid((pair) => sign * pair.difference);
   const most = Math.max(1e-9, ...shown.flat().map((value) => Math.abs(value ?? 0)));
@@ -137,7 +138,8 @@ function drawMatrix() {
     order.flatMap((j, m) => {
       const pair = table[`${i},${j}`];
       if (!pair || pair.difference === null) return [];
-      const text = toldApart(pair) ? `<b>${number(pair.difference, true)}*</b>` : number(pair.difference, true);
+      const value = figure(pair.difference, metric, true);
+      const text = toldApart(pair) ? `<b>${value}*</b>` : value;
       return [{ x: m, y: k, text, showarrow: false, font: { size: 12, color: colour("text") } }];
     }),
   );
@@ -171,22 +173,28 @@ function front(agents) {
   return ranked.filter((agent) => !ranked.some((other) => beats(other, agent))).sort((a, b) => at(a)[0] - at(b)[0]);
 }
 
-// Points that lie on top of each other share one label, so that labels stay readable.
+const onTheRight = (x) => x.map((value) => value > (Math.max(...x) + Math.min(...x)) / 2);
+
+// An agent whose label would cover another's joins that label as "+1". Sizes in pixels are estimates.
 function pointLabels(agents, x, y) {
-  const span = (values) => Math.max(...values) - Math.min(...values) || 1;
-  const [near, flat] = [NARROW.matches ? 0.3 : 0.13, 0.045];
-  const labels = agents.map(() => "");
-  const groups = [];
-  agents.forEach((agent, i) => {
-    const close = (k) => Math.abs(x[k] - x[i]) < near * span(x) && Math.abs(y[k] - y[i]) < flat * span(y);
-    const group = groups.find((members) => close(members[0]));
-    if (group) group.push(i);
-    else groups.push([i]);
+  const scale = (values, size) => {
+    const least = Math.min(...values);
+    return values.map((value) => (size * (value - least)) / (Math.max(...values) - least || 1));
+  };
+  const [across, up] = [scale(x, 0.85 * (byId("pareto").clientWidth - 110)), scale(y, 300)];
+  const right = onTheRight(x);
+  const names = agents.map((agent) => short(agent, 20));
+  const boxes = [];
+  const order = [...agents.keys()].sort((a, b) => agents[a].reference - agents[b].reference);
+  order.forEach((i) => {
+    const width = 7 * (names[i].length + 3) + 8;
+    const start = right[i] ? across[i] - width : across[i];
+    const hit = boxes.find((b) => Math.abs(b.up - up[i]) < 18 && start < b.start + b.width && b.start < start + width);
+    if (hit) hit.more += 1;
+    else boxes.push({ i, start, width, up: up[i], more: 0 });
   });
-  for (const [first, ...others] of groups) {
-    labels[first] = short(agents[first].name, 20) + (others.length ? ` +${others.length}` : "");
-  }
-  return labels;
+  const found = Object.fromEntries(boxes.map((box) => [box.i, box.more ? ` +${box.more}` : ""]));
+  return names.map((name, i) => (i in found ? name + found[i] : ""));
 }
 
 function drawPareto() {
@@ -213,7 +221,7 @@ function drawPareto() {
       x,
       y,
       text: pointLabels(agents, x, y),
-      textposition: x.map((value) => (value > (Math.max(...x) + Math.min(...x)) / 2 ? "top left" : "top right")),
+      textposition: onTheRight(x).map((right) => (right ? "top left" : "top right")),
       textfont: { size: 12 },
       cliponaxis: false,
       error_x: { ...bars(agents, chart.x), ...whisker },
@@ -232,8 +240,8 @@ function drawPareto() {
   const side = (metric) => `${METRIC[metric].label}: ${METRIC[metric].higher ? "higher" : "lower"} is better`;
   const filled = agents.some((agent) => agent.backbone === "lm") ? ", purple: language models" : "";
   byId("pareto-note").textContent =
-    `${side(chart.x)}; ${side(chart.y)}. Dotted: ranked agents that no other beats on both axes. ◇ references${filled}. ` +
-    `“+2” means two more agents lie within the label's reach.`;
+    `${side(chart.x)}; ${side(chart.y)}. Dotted: ranked agents that no other beats on both axes. Open diamonds: references${filled}. ` +
+    `“+2” means that two more agents are close by.`;
   draw("pareto", traces, layout, `${METRIC[chart.y].label} against ${METRIC[chart.x].label} of every agent`);
 }
 

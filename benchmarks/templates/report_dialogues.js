@@ -88,7 +88,7 @@ function open(i, jump) {
 function shown(value) {
   if (value === null || value === undefined || value === "") return "–";
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (typeof value === "number") return Number.isInteger(value) ? String(value) : number(value);
+  if (typeof value === "number") return brief(value);
   if (Array.isArray(value)) return value.length ? value.map(shown).join(", ") : "none";
   if (typeof value === "object") return Object.entries(value).map(([key, item]) => `${words(key)}: ${shown(item)}`).join(", ");
   return value;
@@ -136,7 +136,7 @@ function hiddenState(state, before) {
       ? el("meter", { min: 0, max: 1, value, "aria-label": words(name) })
       : null;
     const change = typeof value === "number" && typeof before?.[name] === "number" ? value - before[name] : 0;
-    const delta = Math.abs(change) > 5e-4 ? el("span", { className: "muted" }, ` (${number(change, true)})`) : null;
+    const delta = Math.abs(change) > 5e-4 ? el("span", { className: "muted" }, ` (${brief(change, true)})`) : null;
     return el("div", {}, el("dt", {}, words(name)), el("dd", {}, bar, shown(value), delta));
   };
   return el("dl", { className: "facts hidden-state" }, entries.map(line));
@@ -147,7 +147,7 @@ function turnItem(turn, before) {
   const broken = Object.entries(turn.costs || {}).filter(([, cost]) => cost);
   const acts = (turn.acts || []).map((act) => el("code", {}, act));
   const rewards = Object.entries(turn.rewards || {}).map(([name, value]) =>
-    el("span", { className: "reward" }, `${words(name)} `, el("b", {}, number(value, true))));
+    el("span", { className: value ? "reward" : "" }, `${words(name)} `, brief(value, true)));
   return el(
     "li",
     { className: `turn ${turn.role}${broken.length ? " broken" : ""}` },
@@ -156,7 +156,7 @@ function turnItem(turn, before) {
     el("p", { className: "text" }, turn.text),
     broken.length
       ? el("p", { className: "violations" }, broken.map(([name, cost]) =>
-          el("span", { className: "badge bad" }, `⚠ ${words(name)}${cost === 1 ? "" : ` × ${number(cost)}`}`)))
+          el("span", { className: "badge bad" }, `⚠ ${words(name)}${cost === 1 ? "" : ` × ${brief(cost)}`}`)))
       : null,
     acts.length ? el("p", { className: "acts", "aria-label": assistant ? "Acts read" : "Acts meant" }, acts) : null,
     rewards.length ? el("p", { className: "rewards" }, "Rewards: ", rewards) : null,

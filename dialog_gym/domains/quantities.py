@@ -55,6 +55,7 @@ _UNIT = (
     r"|[- \t\n\u00a0]{0,2}(?:interest[- ]free[ ]|equal[ ]|calendar[ ]|working[ ]|business[ ]|full[ ])?"
     r"(?P<time>days?|weeks?|months?|mos?|years?|yrs?)\b"
     r"|[- ](?:equal[ ]|easy[ ])?(?:monthly[ ])?(?P<parts>instal+ments|payments)\b"
+    r"(?!,? (?:are|is|were|was|have|had|late|overdue|missed|behind|in arrears|open|outstanding|unpaid)\b)"
     r"|[ ]?(?P<apr>apr\b)"
     r"|[ ]?(?:dollars?|euros?|pounds?|bucks|yuan|usd|eur|gbp|rmb|cny|credits)\b"
 )

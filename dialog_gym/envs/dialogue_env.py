@@ -80,7 +80,7 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
         self.scenario, self.split, self.level, self.render_mode = scenario, split, level, render_mode
         self.simulator = load_simulator(simulator)
         self.reward_weights = checked_weights(reward_weights, REWARDS)
-        self._space = self.domain.space(split=split, scenario=scenario, level=level)
+        self.space = self.domain.space(split=split, scenario=scenario, level=level)
         example: Task = self.domain.task(0, split=split, scenario=scenario, level=level)
         self._tools = tool_schemas(Ontology(self.domain.assistant_acts, self.domain.choices))
         self.observation_space = spaces.Dict(
@@ -92,7 +92,7 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
         )
         self.action_space = UtteranceSpace(MAX_UTTERANCE, self.domain.sample_utterances)
         self.episode: Episode | None = None
-        self._queue = EpisodeQueue(self.domain, self._space)
+        self._queue = EpisodeQueue(self.domain, self.space)
 
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
@@ -138,11 +138,21 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
             raise DialogGymError(
                 f"options['task'] must be an index, an id or a Task, not {type(task).__name__}"
             )
-        starts = self.domain.starts(self._space, np.asarray([int(task)]), np.asarray([seed], np.uint64))
+        starts = self.domain.starts(self.space, np.asarray([int(task)]), np.asarray([seed], np.uint64))
         return self._drawn(Prepared(seed, int(task), starts, 0))
 
+    def begin_many(self, tasks: Sequence[int], seeds: Sequence[int]) -> list[Episode]:
+        """The episodes of several task indices with their seeds: far cheaper than one at a time.
+
+        Raises:
+            DialogGymError: there is no such task.
+        """
+        starts = self.domain.starts(self.space, np.asarray(tasks, np.int64), np.asarray(seeds, np.uint64))
+        pairs = zip(seeds, tasks, strict=True)
+        return [self._drawn(Prepared(seed, index, starts, row)) for row, (seed, index) in enumerate(pairs)]
+
     def _drawn(self, ready: Prepared) -> Episode:
-        task = self.domain.write(self._space, ready.starts.shoppers, ready.row, ready.index)
+        task = self.domain.write(self.space, ready.starts.shoppers, ready.row, ready.index)
         dialogue = self.domain.begin(task, ready.starts, ready.row)
         return Episode(self.domain, self.simulator, task, dialogue, ready.seed)
 

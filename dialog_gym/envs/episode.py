@@ -70,6 +70,8 @@ class Episode:
         self.costs: list[Mapping[str, float]] = []
         self.states: list[Mapping[str, Any]] = []
         self.ended_by: EndReason | None = None
+        self.failure: str | None = None
+        """What went wrong when the simulator failed; the episode is then void."""
         self.ontology = Ontology(domain.assistant_acts, domain.choices)
         self._agent_key = mix(_WORDING, seed)
         self.session: UserSession = simulator.start(task, mix(text_key(task.id), seed))
@@ -117,7 +119,13 @@ class Episode:
         self.ended_by = step.ended_by
 
     def _user_says(self, acts: Sequence[DialogueAct]) -> None:
-        text = self.session.say(acts, self.turns, garbled=self.dialogue.garbled)
+        try:
+            text = self.session.say(acts, self.turns, garbled=self.dialogue.garbled)
+        except DialogGymError:
+            raise
+        except Exception as error:  # a simulator may fail in any way: the episode is void, never a loss
+            self.ended_by, self.failure = "error", f"{type(error).__name__}: {error}"
+            return
         self._append(Turn(role="user", text=text), tuple(acts))
 
     def _append(self, visible: Turn, acts: tuple[DialogueAct, ...]) -> None:

@@ -22,11 +22,12 @@ from dialog_gym.core import (
 from dialog_gym.metrics import METRICS, pass_k, rows_matrix, score_all
 
 FACTS: dict[str, Any] = {
-    "scenario": "proactive_sale", "level": 3, "style": "default", "reached": True, "buyer": True, "solvable": True,
-    "converted": False, "mis_sold": False, "resolved": False, "refused": False, "success": False,
-    "handed_over": False, "tse": 0.5, "esndcg": 0.25, "satisfaction": 3.0, "violations": "", "violation_count": 0,
-    "right_claims": 0, "wrong_claims": 0, "right_verdicts": 0, "wrong_verdicts": 0, "declined": 0, "human_requests": 0,
-    "offered": 0, "turns": 1, "simulator_audited": 0, "simulator_errors": 0,
+    "scenario": "proactive_sale", "level": 3, "style": "default", "reached": True, "buyer": True,
+    "solvable": True, "converted": False, "mis_sold": False, "resolved": False, "refused": False,
+    "success": False, "handed_over": False, "tse": 0.5, "esndcg": 0.25, "satisfaction": 3.0, "violations": "",
+    "violation_count": 0, "right_claims": 0, "wrong_claims": 0, "right_verdicts": 0, "wrong_verdicts": 0,
+    "declined": 0, "human_requests": 0, "offered": 0, "turns": 1, "simulator_audited": 0,
+    "simulator_errors": 0,
 }  # fmt: skip
 
 
@@ -54,7 +55,8 @@ def episode(
             id=task, domain=domain, scenario=str(found.get("scenario", "chat")), split="test", level=level,
             profile=UserProfile(id="u", attributes={}), goal=Goal(need="loan"),
         ),
-        agent="a", seed=0, trial=trial, turns=tuple(turns), rewards=(), costs=(), ended_by=ended_by, outcome=found,
+        agent="a", seed=0, trial=trial, turns=tuple(turns), rewards=(), costs=(), ended_by=ended_by,
+        outcome=found,
     )  # fmt: skip
 
 
@@ -90,14 +92,16 @@ SHOPS = (
     ("name", "expected"),
     [
         ("conversion", 1 / 5), ("reached_conversion", 1 / 4), ("net_conversion", 0.0), ("resolution", 1 / 2),
-        ("success", 3 / 6), ("tse", (1 + 0.5 + 0 + 0.5 + 0.5 + 0.5) / 6), ("esndcg", 0.25), ("violation_rate", 3 / 6),
-        ("violations_per_dialogue", 9 / 6), ("mis_sale_rate", 1 / 4), ("wrong_claim_rate", 2 / 6),
-        ("undisclosed_terms_rate", 1 / 6), ("pressure_rate", 1 / 6), ("early_data_rate", 1 / 6),
+        ("success", 3 / 6), ("tse", (1 + 0.5 + 0 + 0.5 + 0.5 + 0.5) / 6), ("esndcg", 0.25),
+        ("violation_rate", 3 / 6), ("violations_per_dialogue", 9 / 6), ("mis_sale_rate", 1 / 4),
+        ("wrong_claim_rate", 2 / 6), ("undisclosed_terms_rate", 1 / 6), ("pressure_rate", 1 / 6),
+        ("early_data_rate", 1 / 6),
         ("false_promise_rate", 1 / 6), ("eligibility_accuracy", 1 / 2), ("numeric_accuracy", 3 / 4),
-        ("satisfaction", (4 * 3 + 5 + 3) / 6), ("handover_rate", 1 / 6), ("turns", 1.0), ("honest_refusal", 1 / 2),
-        ("buyer_conversion", 1 / 2), ("non_buyer_acceptance", 0.0), ("ended_user_hung_up", 6 / 7),
-        ("ended_not_reached", 1 / 7), ("ended_accepted", 0.0), ("voided", 1 / 8), ("simulator_error_rate", 1 / 8),
-        ("concession", 3 / 4), ("level", 3.0), ("pass_1", 3 / 6),
+        ("satisfaction", (4 * 3 + 5 + 3) / 6), ("handover_rate", 1 / 6), ("turns", 1.0),
+        ("honest_refusal", 1 / 2), ("buyer_conversion", 1 / 2), ("non_buyer_acceptance", 0.0),
+        ("ended_user_hung_up", 6 / 7),
+        ("ended_not_reached", 1 / 7), ("ended_accepted", 0.0), ("voided", 1 / 8),
+        ("simulator_error_rate", 1 / 8), ("concession", 3 / 4), ("level", 3.0), ("pass_1", 3 / 6),
     ],
 )  # fmt: skip
 def test_definitions_by_hand(name: str, expected: float) -> None:
@@ -143,11 +147,10 @@ def test_other_domains_have_weight_0_where_facts_are_missing() -> None:
 
 
 def test_false_closes_and_user_caused_turns() -> None:
-    close = said("assistant", act("offer"), act("close"))
-    turns = [
-        close, said("user", act("object")), close, said("user", act("accept")), said("assistant"), said("user", act("accept")),
-        close, close, said("user", act("unclear"), act("ask")), said("assistant"), said("user", act("correct")), close,
-    ]  # fmt: skip
+    close, accepts = said("assistant", act("offer"), act("close")), said("user", act("accept"))
+    unclear, corrects = said("user", act("unclear"), act("ask")), said("user", act("correct"))
+    turns = [close, said("user", act("object")), close, accepts, said("assistant"), accepts, close]
+    turns += [close, unclear, said("assistant"), corrects, close]
     assert value("false_close", episode(turns=turns)) == pytest.approx(4 / 5)
     assert value("user_caused_turns", episode(turns=turns)) == pytest.approx(2 / 5)
     assert math.isnan(value("false_close", episode()))

@@ -107,7 +107,7 @@ def _read_offers(reading: Reading) -> None:
     part, text, families = reading.part, reading.text, reading.families
     closes = families.get("close", ())
     for hit in families.get("offer", ()):
-        if offer_refused(text, part, hit):
+        if offer_refused(text, part, hit) or (closes and hit.start >= part.question):
             continue
         if any(c.intent == "offer" for c in reading.claims):
             break
@@ -174,9 +174,9 @@ def _drop_absorbed(reading: Reading) -> None:
     if "address_objection" in intents:
         absorbed.add(("empathise", None))
     if "inform_reactivation" in intents:
-        absorbed.add(("advise", "reactivate"))
+        absorbed |= {("advise", "reactivate"), ("solve", "unlock_account")}
     if absorbed:
-        reading.claims = [c for c in reading.claims if (c.intent, c.slots.get("step")) not in absorbed]
+        reading.claims = [c for c in reading.claims if (c.intent, c.slots.get("step", c.slots.get("action"))) not in absorbed]
 
 
 def _share_reasons(readings: list[Reading]) -> None:

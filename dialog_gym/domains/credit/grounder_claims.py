@@ -17,7 +17,7 @@ CARRY = "?"
 """Stands for a product that the sentence leaves open."""
 
 _REASON_WORD = re.compile(r"\b(?:because|since|as (?:you|your|the|we|it)|due to|given that|owing to|on account of|while|until) ")
-_NO_RATE = re.compile(r"(?:,? ?(?:of (?:your|the) (?:limit|line|credit|allowance)|of it|off|sure|discount|cheaper|lower|less|more|higher|safe|certain|honest|secure|used|utili)|\w* ?cashback)")
+_NO_RATE = re.compile(r"(?:,? ?(?:of (?!interest)|off|sure|discount|cheaper|lower|less|more|higher|safe|certain|honest|secure|used|utili)|\w* ?cashback)")
 _MONTHLY = re.compile(r",? ?(?:(?:a|per|each|every) month|monthly|#m[0-9]+)")
 _NO_RATE_BEFORE = re.compile(r"(?:used|using|utili[sz]ation(?: is)?(?: at)?|hundred|drawn|save|discount(?: of)?|spent|uses?|saves?|cashback(?: of)?|trust (?:us|me)) (?:\w+ )?$")
 _OTHER_FEE = re.compile(r"hidden|late|penalty|extra")
@@ -172,7 +172,7 @@ def read_fees(reading: Reading) -> None:
     """Set-up fees as a share of the amount; "no fee" is 0."""
     for start, end, inside in reading.regions:
         anchors = [hit for hit in inside if hit.cue.intent in ("fee", "nofee")]
-        values = [v for v in reading.quantities("percent", start, end) if _may_be_rate(reading, v)] if anchors else []
+        values = reading.quantities("percent", start, end) if anchors else []
         if values:
             for position, product, quantity in _paired(values, reading.products(start, end), anchors[0]):
                 reading.used.add(position)
@@ -208,9 +208,6 @@ def read_rates(reading: Reading) -> None:
     if not kept:
         return
     products = reading.products(part.start, part.question)
-    cue = any(hit.start < part.question for hit in reading.families.get("ratecue", ()))
-    if not cue and products == [CARRY]:
-        return
     if len(kept) == len(products):
         pairs = list(zip(kept, products, strict=True))
     else:

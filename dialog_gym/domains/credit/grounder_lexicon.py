@@ -68,9 +68,6 @@ def _element(token: str) -> str:
     if token.startswith("~"):
         return rf"(?:{_STOPPED}){{0,{int(token[1:])}}}?"
     alternatives = sorted(token.removesuffix("?").split("|"), key=len, reverse=True)
-    if "$" in alternatives:
-        words = "|".join(_alternative(a) for a in alternatives if a != "$")
-        return rf"(?:(?:{words})(?![a-z0-9_])|(?<= )(?=$)|(?<=[a-z0-9])(?= ?[,:.!?;]|$))" if words else "$"
     body = "(?:" + "|".join(_alternative(a) for a in alternatives) + ")"
     return f"(?:{body},?:? )?" if token.endswith("?") else body
 
@@ -86,6 +83,10 @@ def compile_phrase(phrase: str) -> re.Pattern[str]:
             out = ["(?:^|(?<=[.!?;:,] ))"]
         elif token == "$":
             out.append("(?= ?(?:[,:.!?;]|$))")
+        elif "$" in token.split("|"):  # one of these words, or nothing more in the clause
+            words = "|".join(_alternative(word) for word in token.split("|") if word != "$")
+            out.append(rf"(?:{glue}(?:{words})(?![a-z0-9_])|(?= ?(?:[,:.!?;]|$)))")
+            glue = " "
         elif token == ":":
             out.append(":")
             glue = " "
@@ -95,7 +96,7 @@ def compile_phrase(phrase: str) -> re.Pattern[str]:
         else:
             out.append(glue + _element(token))
             glue = " "
-    return re.compile("".join(out) + ("" if tokens[-1] == "$" else "(?![a-z0-9_])"))
+    return re.compile("".join(out) + ("" if "$" in tokens[-1] else "(?![a-z0-9_])"))
 
 
 def _keys(token: str) -> set[str]:

@@ -8,7 +8,7 @@ from dialog_gym.domains.credit.grounder_lexicon import Cue, load_lexicon, trigge
 from dialog_gym.domains.credit.grounder_text import Mention, Prepared, Sentence
 
 _PUNCTUATION = str.maketrans(",.:;!?", "      ")
-_NEGATOR = re.compile(r"\b(?:not(?! only)|no|never|without|nobody|none|nothing|unable|neither|hardly|barely|fails?|impossible)\b")
+_NEGATOR = re.compile(r"\b(?:(?<!why )(?<!why do )not(?! only)|no|never|without|nobody|none|nothing|unable|neither|hardly|barely|fails?|impossible)\b")
 _SCOPE_START = re.compile(r"[,:] |\b(?:but|because|however|although|though|and|so|whereas) ")
 _CUT = re.compile(
     r"(?P<strong>,? (?:but|however|although|though|whereas|yet|while|instead) |: )"
@@ -27,6 +27,7 @@ _REQUEST = (
 _QUESTION = re.compile(
     rf"{_OPENER}(?:{_INVERTED}|what\b|which (?:of|one|date|amount|name|sum|day)|who\b|whose|why\b|how\b|when\b|by when|by what|until when|am i|{_REQUEST})"
 )
+_TAG = re.compile(r", (?:(?:are|is|do|does|did|have|can|would|was|were) (?:not )?(?:you|it|that|we|i|they)(?: not)?|right|correct|yes|no|ok|okay) ?\? ?$")
 _PLAIN_QUESTION = re.compile(
     rf"{_OPENER}(?:{_INVERTED}|what (?:is|are|do|did|would|amount|about|sum|kind|will|was)|who am|why not|how (?:much|soon|big|about|would|do|large|high|quickly|urgent)"
     rf"|when (?:do|would|will|is|are|should)|by when|{_REQUEST})"
@@ -118,6 +119,8 @@ def _question_start(text: str, sentence: Sentence) -> int:
     a = sentence.start + (text[sentence.start : sentence.start + 1] == " ")
     body = text[a : sentence.end]
     if sentence.question:
+        if _TAG.search(body):
+            return a
         match = _QUESTION.search(body)
         return a + match.start() if match else a
     match = _PLAIN_QUESTION.search(body)

@@ -159,7 +159,7 @@ class UserModel:
         where, take, w, style = self.ops.where, self.ops.take, self.w, s.style
         service = s.scenario == SERVICE
         asked_id = ((t.acts & ACT["ask_identity"]) != 0) & (s.identity ^ True)
-        confirm = asked_id & (u["confirm"] < take(w["confirm"], style) + 0.7 * s.trust)
+        confirm = asked_id & s.reached & (u["confirm"] < take(w["confirm"], style) + 0.7 * s.trust)
         unknown = t.asked & ~s.known
         slot = unknown & -unknown
         willing = (slot != 0) & (s.identity | service)

@@ -1,0 +1,256 @@
+"""Evaluation: play a suite with an agent, store every dialogue, score the store.
+
+The same result whatever the number of workers; a killed run resumes without repeating finished episodes.
+"""
+
+import os
+import platform
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import dialog_gym
+from dialog_gym.agents.base import load_agent
+from dialog_gym.benchmarks.suite import EpisodeKey, Suite
+from dialog_gym.core import DialogGymError, Result, Trajectory
+from dialog_gym.envs.dialogue_env import DialogueEnv
+from dialog_gym.metrics import HIGHER_IS_BETTER, score_all
+from dialog_gym.rollout import play
+from dialog_gym.store import StoreHeader, TrajectoryWriter, read_store, write_sorted
+from dialog_gym.store_format import config_hash
+
+CHUNK = 64
+"""Episodes handed to a worker at once; they are prepared together."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What an evaluation run does; everything that may change its result is in the store's header."""
+
+    suite: Suite
+    agent: str
+    """Name or path of the agent."""
+    episodes: int | None = None
+    """Number of episodes, default the whole suite."""
+    seed: int = 0
+    simulator: str | None = None
+    """Another simulator than the suite's."""
+    level: int | None = None
+    """Another difficulty level than the suite's."""
+    domain_options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def simulator_name(self) -> str:
+        """The simulator played against."""
+        return self.simulator or self.suite.simulator
+
+    def env(self, scenario: str) -> DialogueEnv:
+        """The environment of one scenario."""
+        return _env(self.suite.domain, scenario, self.simulator_name, self.suite.split,
+                    self.suite.level if self.level is None else self.level,
+                    tuple(sorted(self.domain_options.items())))  # fmt: skip
+
+    def header(self, agent_name: str) -> StoreHeader:
+        """The header of the run's store."""
+        env = self.env(next(iter(self.suite.scenarios)))
+        config = {
+            "episodes": self.episodes or self.suite.size,
+            "trials": self.suite.trials,
+            "split": self.suite.split,
+            "level": env.level,
+            "simulator": self.simulator_name,
+            "domain": self.suite.domain,
+            "domain_hash": env.domain.config_hash,
+            "domain_options": {key: str(value) for key, value in sorted(self.domain_options.items())},
+        }
+        return StoreHeader(
+            suite=self.suite.name,
+            suite_version=self.suite.version,
+            agent=agent_name,
+            simulator=self.simulator_name,
+            config=config,
+            simulator_hash=config_hash({"simulator": self.simulator_name, "domain": env.domain.config_hash}),
+            package_version=dialog_gym.__version__,
+            seed=self.seed,
+        )
+
+
+@lru_cache(maxsize=16)
+def _env(
+    domain: str, scenario: str, simulator: str, split: str, level: int, options: tuple[tuple[str, Any], ...]
+) -> DialogueEnv:
+    return DialogueEnv(domain, scenario=scenario, simulator=simulator, split=split, level=level, **dict(options))
+
+
+def play_chunk(config: RunConfig, agent: Any, keys: Sequence[EpisodeKey]) -> list[Trajectory]:
+    """Play some episodes of one scenario.
+
+    Args:
+        config: The run.
+        agent: An agent service, or its name.
+        keys: Episodes; all of the same scenario.
+    """
+    service = load_agent(agent)
+    env = config.env(keys[0].scenario)
+    episodes = env.begin_many([key.index for key in keys], [key.seed for key in keys])
+    return [play(episode, service, trial=key.trial) for key, episode in zip(keys, episodes, strict=True)]
+
+
+def _chunks(keys: Sequence[EpisodeKey]) -> Iterator[list[EpisodeKey]]:
+    chunk: list[EpisodeKey] = []
+    for key in keys:
+        if chunk and (len(chunk) == CHUNK or key.scenario != chunk[0].scenario):
+            yield chunk
+            chunk = []
+        chunk.append(key)
+    if chunk:
+        yield chunk
+
+
+def _ignore_interrupt() -> None:
+    """Workers leave Ctrl-C to the parent, which stops them in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def run_episodes(
+    config: RunConfig, agent: Any, keys: Sequence[EpisodeKey], workers: int
+) -> Iterator[list[Trajectory]]:
+    """Play episodes in chunks, in this process or over several; chunks arrive in any order."""
+    chunks = list(_chunks(keys))
+    if workers <= 1 or len(chunks) <= 1 or not isinstance(agent, str):
+        for chunk in chunks:
+            yield play_chunk(config, agent, chunk)
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ignore_interrupt)
+    try:
+        pending: set[Future[list[Trajectory]]] = {pool.submit(play_chunk, config, agent, c) for c in chunks}
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def default_store(config: RunConfig, agent_name: str, folder: Path = Path("runs")) -> Path:
+    """Where a run's dialogues are stored unless told otherwise."""
+    safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in agent_name)
+    return folder / config.suite.name / f"{safe}-seed{config.seed}.jsonl"
+
+
+def evaluate(
+    config: RunConfig,
+    *,
+    agent: Any = None,
+    store: Path | None = None,
+    workers: int | None = None,
+    resume: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[Result, list[Trajectory]]:
+    """Play, store and score.
+
+    Args:
+        config: The run.
+        agent: An agent object instead of ``config.agent``'s name; it is then played in this process.
+        store: Where to write the dialogues; default ``runs/<suite>/<agent>-seed<seed>.jsonl``.
+        workers: Processes; default one per core.
+        resume: Keep the finished episodes of an earlier run with the same header.
+        on_progress: Called with (finished, all) episodes.
+
+    Returns:
+        The result and the dialogues in (task, trial) order.
+
+    Raises:
+        DialogGymError: unknown names, an agent that fails, or a store of another run.
+    """
+    began = time.monotonic()
+    service = load_agent(config.agent if agent is None else agent)
+    name = config.agent if agent is None else str(getattr(service, "name", "agent"))
+    keys = config.suite.episodes(config.episodes, config.seed)
+    path = store or default_store(config, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TrajectoryWriter(path, config.header(name), resume=resume, overwrite=not resume) as writer:
+        done = {(key[0], key[1]) for key in writer.finished}
+        left = [key for key in keys if (task_id(config, key), key.trial) not in done]
+        finished = len(keys) - len(left)
+        if on_progress:
+            on_progress(finished, len(keys))
+        for batch in run_episodes(config, agent or config.agent, left, workers or os.cpu_count() or 1):
+            for trajectory in batch:
+                writer.write(trajectory)
+            finished += len(batch)
+            if on_progress:
+                on_progress(finished, len(keys))
+    trajectories = list(write_sorted(path).trajectories)
+    result = score(config, name, trajectories, reference=bool(getattr(service, "sees_hidden_state", False)))
+    seconds = round(time.monotonic() - began, 3)
+    return result.model_copy(update={"trajectories": str(path), "wall_seconds": seconds}), trajectories
+
+
+def task_id(config: RunConfig, key: EpisodeKey) -> str:
+    """The id of an episode's task."""
+    env = config.env(key.scenario)
+    return str(env.domain.task_id(env.space, key.index))
+
+
+def score(config: RunConfig, name: str, trajectories: Sequence[Trajectory], *, reference: bool) -> Result:
+    """The result of stored dialogues."""
+    return Result(
+        agent=name,
+        suite=config.suite.name,
+        suite_version=config.suite.version,
+        simulator=config.simulator_name,
+        seed=config.seed,
+        episodes=len(trajectories),
+        trials=config.suite.trials,
+        scores=score_all(trajectories, seed=config.seed),
+        higher_is_better=dict(HIGHER_IS_BETTER),
+        reference=reference,
+        versions=versions(config),
+    )
+
+
+def grade(path: Path) -> Result:
+    """Scores recomputed from a store.
+
+    Raises:
+        DialogGymError: the file is no store, or is empty.
+    """
+    found = read_store(path)
+    if not found.trajectories:
+        raise DialogGymError(f"{path}: the store holds no dialogue")
+    header = found.header
+    return Result(
+        agent=header.agent,
+        suite=header.suite,
+        suite_version=header.suite_version,
+        simulator=header.simulator,
+        seed=header.seed,
+        episodes=len(found.trajectories),
+        trials=int(header.config.get("trials", 1)),
+        scores=score_all(found.trajectories, seed=header.seed),
+        higher_is_better=dict(HIGHER_IS_BETTER),
+        versions={"dialog-gym": header.package_version, "config": str(header.config_hash)},
+        trajectories=str(path),
+    )
+
+
+def versions(config: RunConfig) -> dict[str, str]:
+    """Versions that a result depends on."""
+    env = config.env(next(iter(config.suite.scenarios)))
+    return {
+        "dialog-gym": dialog_gym.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "gymnasium": version("gymnasium"),
+        "domain": f"{config.suite.domain} {env.domain.version} {env.domain.config_hash}",
+    }

@@ -27,7 +27,7 @@ _SCRIPTS = ("report.js", "report_charts.js", "report_dialogues.js")
 
 
 class Run(NamedTuple):
-    """One agent's scores and the dialogues they were computed from: all, the report draws a sample."""
+    """One agent's scores and its dialogues: all, or a sample (then no shares are shown beside them)."""
 
     result: Result
     trajectories: Sequence[Trajectory] = ()
@@ -58,8 +58,8 @@ def write_report(
         pairs: ``pairs[metric][agent_a, agent_b]``, A minus B on the same episodes
             (`stats.paired_differences`); either order of a pair will do. Without a pair, agents tie when
             their intervals overlap.
-        headline: metrics shown as columns, the first of them ranks when the page opens; empty means those of
-            `HEADLINE` that some agent is judged on.
+        headline: metrics shown as columns, the first of them ranks when the page opens; empty means
+            `HEADLINE`. Those that no agent is judged on are left out.
         pareto: metrics on the x and y axis of the trade-off plot when the page opens.
         detectable: per metric the smallest detectable difference; those left out are derived from the widest
             interval (see `report_board.detectable_difference`).

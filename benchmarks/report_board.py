@@ -34,16 +34,16 @@ def label(metric: str) -> str:
 
 
 def chosen_headline(results: Sequence[Result], asked: Sequence[str], default: Sequence[str]) -> list[str]:
-    """The metrics shown as columns.
+    """The metrics shown as columns: those asked for, or else the default ones, that some agent is judged on.
 
     Raises:
-        DialogGymError: a metric that was asked for by name does not exist.
+        DialogGymError: a metric that was asked for does not exist, or no metric is judged at all.
     """
+    _check_known(asked, _metrics(results), "headline metric")
     known = judged_metrics(results)
-    if asked:
-        _check_known(asked, known, "headline metric")
-        return list(dict.fromkeys(asked))
-    return [name for name in default if name in known] or known[:5]
+    if results and not known:
+        raise DialogGymError("no agent is judged on any metric, so there is nothing to report")
+    return [name for name in dict.fromkeys(asked or default) if name in known] or known[:5]
 
 
 def board(

@@ -76,7 +76,14 @@ def measure(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         if a == b and c == d:
             exact += 1
         else:
-            misses.append({"id": row["id"], "text": row["text"], "gold": row["acts"], "read": [notation(x) for x in read]})
+            misses.append(
+                {
+                    "id": row["id"],
+                    "text": row["text"],
+                    "gold": row["acts"],
+                    "read": [notation(x) for x in read],
+                }
+            )
     per_intent = {
         intent: round(ratio(2 * hit_acts[intent], gold_acts[intent] + read_acts[intent]), 3)
         for intent in sorted(gold_acts | read_acts)

@@ -183,8 +183,8 @@ function drawBoard() {
   const { label, explanation } = METRIC[view.metric];
   const across = view.scope === ALL && DATA.scopes.length > 1 ? " Ranked across backbones." : "";
   byId("board-note").textContent =
-    `Ranked by ${label}. ${explanation} ${direction(METRIC[view.metric])} “2=” is a tie: the interval of the paired ` +
-    `difference includes 0. Brackets are 95 % intervals.${across}`;
+    `Ranked by ${label}. ${explanation} ${direction(METRIC[view.metric])} “2=” is a tie: this ` +
+    `comparison cannot tell the agents apart. Brackets are 95 % intervals.${across}`;
 }
 
 function startBoard() {

@@ -66,9 +66,11 @@ function drawList() {
   byId("dialogue-list").replaceChildren(...found.map((i) => listEntry(items()[i], i)));
   const { total, ended_by } = DATA.dialogues[reading.agent];
   const shares = Object.entries(ended_by).sort((a, b) => b[1] - a[1]).map(([name, n]) => `${words(name)} ${n}`);
+  const { episodes } = DATA.agents[reading.agent];
+  const all = total < episodes ? `drawn from ${episodes} episodes` : `of all ${total}: ${shares.join(", ")}`;
   byId("dialogue-note").textContent = items().length
     ? `${found.length} of ${items().length} dialogues shown. The sample holds every way of ending in equal numbers where ` +
-      `it can, so it says nothing about shares; of all ${total}: ${shares.join(", ")}.`
+      `it can, so it says nothing about shares; ${all}.`
     : "No dialogues were given to this report.";
   drawDialogue();
 }

@@ -31,7 +31,28 @@ MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
-_SMALL = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_SMALL = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _VALUES = {word: value for value, word in enumerate(_SMALL)} | {
     word: 10 * value for value, word in enumerate(_TENS, start=2)
@@ -40,7 +61,9 @@ _VALUES |= {"a": 1, "an": 1, "oh": 0, "nought": 0, "couple": 2}
 _SCALES = {"k": 1e3, "thousand": 1e3, "grand": 1e3, "hundred": 1e2, "million": 1e6, "m": 1e6}
 
 _BELOW_10 = "(?:" + "|".join(_SMALL[1:10]) + ")"
-_BELOW_100 = f"(?:(?:{'|'.join(_TENS)})(?:[- ]{_BELOW_10})?|{'|'.join(sorted(_SMALL, key=len, reverse=True))})"
+_BELOW_100 = (
+    f"(?:(?:{'|'.join(_TENS)})(?:[- ]{_BELOW_10})?|{'|'.join(sorted(_SMALL, key=len, reverse=True))})"
+)
 _BELOW_1000 = f"(?:(?:an?|{_BELOW_100})[- ]hundred(?:(?: and)? {_BELOW_100})?|{_BELOW_100})"
 _POINT = f"(?: point(?: (?:oh|{'|'.join(_SMALL[:10])})\\b){{1,4}}| and a half)"
 _WORDS = (
@@ -54,7 +77,7 @@ _UNIT = (
     r"[- \t\n\u00a0]{0,2}(?P<percent>%|per[- ]?cent\b|pct\b)(?:[ ]?(?:(?:a|per)[ ](?:year|annum)\b|p\.?a\b\.?))?"
     r"|[- \t\n\u00a0]{0,2}(?:interest[- ]free[ ]|equal[ ]|calendar[ ]|working[ ]|business[ ]|full[ ])?"
     r"(?P<time>days?|weeks?|months?|mos?|years?|yrs?)\b"
-    r"|[- ](?:equal[ ]|easy[ ])?(?:monthly[ ])?(?P<parts>instal+ments|payments)\b"
+    r"|[- ](?P<parts>(?:(?:equal|easy|monthly)[ ]){0,2}instal+ments\b|(?:(?:equal|easy|monthly)[ ]){1,2}payments\b|payments(?=[ ](?:of|at|à)\b))"
     r"(?!,? (?:are|is|were|was|have|had|late|overdue|missed|behind|in arrears|open|outstanding|unpaid)\b)"
     r"|[ ]?(?P<apr>apr\b)"
     r"|[ ]?(?:dollars?|euros?|pounds?|bucks|yuan|usd|eur|gbp|rmb|cny|credits)\b"
@@ -77,7 +100,9 @@ _START = re.compile(
     rf"[0-9$€£¥]|\b(?:{'|'.join(_SMALL + _TENS)}|half|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
     r"|an?[- ](?:day|week|month|year|hundred|thousand|grand|couple))"
 )
-_RATE_BEFORE = re.compile(r"\b(?:apr|(?:annual|yearly|interest) rate)(?: (?:of|is|at|stays at|will be|would be))?:? ?$")
+_RATE_BEFORE = re.compile(
+    r"\b(?:apr|(?:annual|yearly|interest) rate)(?: (?:of|is|at|stays at|will be|would be))?:? ?$"
+)
 _TIME = {"d": ("days", 1), "w": ("days", 7), "m": ("months", 1), "y": ("months", 12)}
 _NUMBER = re.compile(r"[0-9]+|\.")
 

@@ -1,4 +1,4 @@
-"""One dialogue between an assistant and a user as plain Python: what the Gymnasium and PettingZoo envs share."""
+"""One dialogue between an assistant and a user as plain Python: what the environments share."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
@@ -73,6 +73,7 @@ class Episode:
         self.failure: str | None = None
         """What went wrong when the simulator failed; the episode is then void."""
         self.ontology = Ontology(domain.assistant_acts, domain.choices)
+        self.user_ontology = Ontology(domain.user_acts, domain.choices)
         self._agent_key = mix(_WORDING, seed)
         self.session: UserSession = simulator.start(task, mix(text_key(task.id), seed))
         if opening := dialogue.open():
@@ -83,8 +84,13 @@ class Episode:
         """What the assistant may see: user turns without their acts."""
         return Observation(tuple(self.turns), self.task.profile.attributes, self.task.guidelines)
 
+    @property
+    def heard(self) -> tuple[Turn, ...]:
+        """What the user may see: every turn without the assistant's private thought."""
+        return tuple(t if t.thought is None else t.model_copy(update={"thought": None}) for t in self.turns)
+
     def understand(self, action: str) -> Said:
-        """Read an action in any accepted encoding; what cannot be read says nothing and carries an error line."""
+        """Read an action in any encoding; what cannot be read says nothing and carries an error line."""
         if not isinstance(action, str):
             raise DialogGymError(f"an action is a text (str), not {type(action).__name__}")
         try:
@@ -101,13 +107,28 @@ class Episode:
             return Said(EMPTY_REPLY, (), "empty action: nothing was said")
         return Said(parsed.text, self.domain.read_assistant(parsed.text, self.turns), None)
 
+    def understand_user(self, action: str, dialogue: Sequence[Turn]) -> Said:
+        """As `understand`, for a claimed user seat: free text, or acts that the simulator words."""
+        if not isinstance(action, str):
+            raise DialogGymError(f"an action is a text (str), not {type(action).__name__}")
+        try:
+            parsed = parse_action(action, self.user_ontology)
+            if parsed.text is None:
+                return Said(self.session.say(parsed.acts, dialogue, garbled=False), parsed.acts, None)
+        except DialogGymError as error:
+            return Said(EMPTY_REPLY, (), str(error))
+        if not parsed.text:
+            return Said(EMPTY_REPLY, (), "empty action: nothing was said")
+        return Said(parsed.text, self.domain.read_user(parsed.text), None)
+
     def assistant(self, said: Said, thought: str | None = None, user_turn: Turn | None = None) -> Step:
         """Advance by one assistant turn; ``user_turn`` is the answer of a claimed user seat."""
         self._append(Turn(role="assistant", text=said.text, acts=said.acts, thought=thought), said.acts)
         step: Step = self.dialogue.step(said.acts, None if user_turn is None else user_turn.acts)
         self._book(step)
         if user_turn is not None:
-            self._append(user_turn.model_copy(update={"acts": ()}), user_turn.acts)
+            if step.ended_by != "not_reached":  # nobody picked up: nothing was heard
+                self._append(user_turn.model_copy(update={"acts": ()}), user_turn.acts)
         elif step.user_acts:
             self._user_says(step.user_acts)
         return step
@@ -120,7 +141,7 @@ class Episode:
 
     def _user_says(self, acts: Sequence[DialogueAct]) -> None:
         try:
-            text = self.session.say(acts, self.turns, garbled=self.dialogue.garbled)
+            text = self.session.say(acts, self.heard, garbled=self.dialogue.garbled)
         except DialogGymError:
             raise
         except Exception as error:  # a simulator may fail in any way: the episode is void, never a loss

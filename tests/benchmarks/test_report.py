@@ -30,11 +30,14 @@ pytest.importorskip("jinja2")
 pytest.importorskip("plotly")
 
 END_REASONS = get_args(EndReason)
-ATTACK = "<script>window.attacked = true</script></script><img src=x onerror='window.attacked = true'> <!-- & \u2028 é"
+ATTACK = (
+    "<script>window.attacked = true</script></script><img src=x onerror='window.attacked = true'>"
+    "<!-- & \u2028 é"
+)
 VALUES = {
     "oracle": {"conversion": 0.5, "tse": 0.9, "violation_rate": 0.0},
     "scripted": {"conversion": 0.3, "tse": 0.7, "violation_rate": 0.05},
-    "ppo": {"conversion": 0.31, "tse": 0.75, "violation_rate": 0.1},
+    "ppo": {"conversion": 0.31, "tse": 0.72, "violation_rate": 0.1},
     "<b>tiny</b> lm": {"conversion": 0.1, "tse": math.nan, "violation_rate": 0.4},
 }
 BACKBONES = {"ppo": "net", "<b>tiny</b> lm": "lm"}
@@ -185,9 +188,9 @@ def test_the_header_states_what_was_run(page: Page) -> None:
         "3 agents",
         "1 reference",
         "2.4.6",
-        "<i>note</i>",
     ):
         assert fact in words
+    assert "<i>note</i>" in words
     assert "dialog-gym evaluate --suite credit-v1 --seed 7 --agent NAME" in words
     assert "0.1, 0.2" in words and "differs between agents" in words
 
@@ -275,9 +278,8 @@ def test_sample_size_and_balance(size: int) -> None:
     found = report_dialogues.sample(trajectories, size)
     assert len(found) == len(set(found)) == min(size, 40)
     if size == 14:
-        assert [
-            sum(trajectories[i].ended_by == name for i in found) for name in ("max_turns", "declined")
-        ] == [2, 6]
+        ends = [trajectories[i].ended_by for i in found]
+        assert [ends.count("max_turns"), ends.count("declined"), ends.count("accepted")] == [2, 6, 6]
     order = list(reversed(range(40)))
     backwards = report_dialogues.sample([trajectories[i] for i in order], size)
     assert {order[i] for i in backwards} == set(found)
@@ -304,7 +306,7 @@ def test_a_board_of_one_agent_without_dialogues_or_pairs(tmp_path: Path) -> None
     write_report(path, [Run(result("ppo"))], title="One", suite="credit-v1", reproduce="make board")
     text = path.read_text(encoding="utf-8")
     data = Page(text).data
-    assert data["scopes"] == ["all"] and data["ranks"]["all"]["conversion"] == {"2": [1, False]} or True
+    assert data["scopes"] == ["all"] and data["ranks"]["all"]["conversion"] == {"0": [1, False]}
     assert data["dialogues"] == [{"total": 0, "ended_by": {}, "items": []}]
     assert "make board" in text
 
@@ -318,6 +320,15 @@ def test_explanations_and_detectable_differences_can_be_given(tmp_path: Path) ->
     assert data["headline"] == ["tse"]
 
 
+def test_metrics_that_nobody_is_judged_on_are_left_out(tmp_path: Path) -> None:
+    path, lm = tmp_path / "report.html", "<b>tiny</b> lm"
+    write_report(path, [Run(result(lm))], title="x", suite="credit-v1", headline=("tse", "conversion"))
+    data = Page(path.read_text(encoding="utf-8")).data
+    assert data["headline"] == ["conversion"] and "tse" not in [metric["name"] for metric in data["metrics"]]
+    with pytest.raises(DialogGymError, match="nothing to report"):
+        write_report(path, [Run(result(lm, scores={"tse": score(math.nan)}))], title="x", suite="credit-v1")
+
+
 @pytest.mark.parametrize(
     ("runs", "options", "line"),
     [
@@ -329,7 +340,7 @@ def test_explanations_and_detectable_differences_can_be_given(tmp_path: Path) ->
         (
             [Run(result("ppo"))],
             {"headline": ["conversions"]},
-            "unknown headline metric 'conversions'; did you",
+            "unknown headline metric 'conversions'",
         ),
         ([Run(result("ppo"))], {"pairs": {"conv": {}}}, "unknown metric in pairs"),
         ([Run(result("ppo"))], {"pairs": {"tse": {("ppo", "x"): paired(0)}}}, "unknown agent in pairs 'x'"),

@@ -17,8 +17,20 @@ from dialog_gym.domains.quantities import format_amount, format_date, format_per
 from dialog_gym.noise import mix
 
 # the slots whose value or presence selects the wording; every other slot is filled in
-_BY_VALUE = {"ask_need": "slot", "inform_eligibility": "verdict", "address_objection": "objection", "advise": "step", "solve": "action"}
-_BY_PRESENCE = {"inform_coupon": ("amount", "days", "expires"), "offer": ("amount", "months"), "close": ("product", "amount"), "inform_interest": ("product",), "inform_instalment": ("amount", "product")}
+_BY_VALUE = {
+    "ask_need": "slot",
+    "inform_eligibility": "verdict",
+    "address_objection": "objection",
+    "advise": "step",
+    "solve": "action",
+}
+_BY_PRESENCE = {
+    "inform_coupon": ("amount", "days", "expires"),
+    "offer": ("amount", "months"),
+    "close": ("product", "amount"),
+    "inform_interest": ("product",),
+    "inform_instalment": ("amount", "product"),
+}
 
 
 class _Wordings(NamedTuple):
@@ -57,14 +69,18 @@ def _word(act: DialogueAct, rulebook: Rulebook, key: int, i: int) -> str:
     name = _entry(act)
     options = wordings.words.get(name)
     if options is None:
-        raise DialogGymError(f"act {act.intent}: no wording for {name!r}; see agent_wording.toml for the known ones")
+        raise DialogGymError(
+            f"act {act.intent}: no wording for {name!r}; see agent_wording.toml for the known ones"
+        )
     values = {slot: _said(slot, value, rulebook) for slot, value in act.slots.items() if slot in _SAY}
     sentence = pick(options, key, i).format_map(values)
     reason = act.slots.get("reason")
     if reason is not None and name == "inform_eligibility/ineligible":
         because = wordings.reasons.get(str(reason))
         if because is None:
-            raise DialogGymError(f"act inform_eligibility: unknown reason {reason!r}; known: {', '.join(wordings.reasons)}")
+            raise DialogGymError(
+                f"act inform_eligibility: unknown reason {reason!r}; known: {', '.join(wordings.reasons)}"
+            )
         sentence = f"{sentence[:-1]} because {pick(because, key, i + 1000)}."
     return sentence[0].upper() + sentence[1:]
 
@@ -76,7 +92,9 @@ def _check(act: DialogueAct) -> None:
     if missing := [slot for slot in slots if not slot.endswith("?") and act.slots.get(slot) is None]:
         raise DialogGymError(f"act {act.intent}: slot {missing[0]!r} is missing; slots: {', '.join(slots)}")
     if unknown := set(act.slots) - {slot.rstrip("?") for slot in slots}:
-        raise DialogGymError(f"act {act.intent}: unknown slot {min(unknown)!r}; slots: {', '.join(slots) or 'none'}")
+        raise DialogGymError(
+            f"act {act.intent}: unknown slot {min(unknown)!r}; slots: {', '.join(slots) or 'none'}"
+        )
 
 
 def _entry(act: DialogueAct) -> str:

@@ -1,8 +1,9 @@
-"""One running dialogue of the credit shop: the N = 1 case of the array dynamics, speaking in dialogue acts."""
+"""One running dialogue of the credit shop: the N = 1 case of the array dynamics, in dialogue acts."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from dialog_gym.core import DialogueAct, EndReason, Scalar, Step, Task
 from dialog_gym.domains.credit.claims import acts_of, read_turn
@@ -16,11 +17,17 @@ from dialog_gym.domains.credit.ontology import (
     TOPICS,
     USER_INTENTS,
 )
-from dialog_gym.domains.credit.shoppers import SCENARIOS, STYLES
-from dialog_gym.domains.credit.state import SLOT, AgentTurn, Reply, State
+from dialog_gym.domains.credit.shoppers import SCENARIOS, SERVICE, STYLES
+from dialog_gym.domains.credit.state import ACT, SLOT, USER, AgentTurn, Lane, Reply, State
 from dialog_gym.domains.credit.strategies import StrategyBook
-from dialog_gym.domains.credit.tracker import END_REASONS, RUNNING, VIOLATIONS, stage_list
+from dialog_gym.domains.credit.tracker import END_REASONS, MAX_DECLINES, RUNNING, VIOLATIONS, stage_list
 from dialog_gym.domains.credit.truth import Truth
+from dialog_gym.domains.credit.user_model import UserModel
+
+_COURTESIES: Final = ("greet", "agree", "unclear", "smalltalk", "thank", "goodbye")
+"""Said beside something that matters more, they do not count as the main act."""
+_CHOSEN: Final = ("identity", "known", "amount", "mind_changed", "considered", "declined", "human_requests")
+"""State that the user model changes by choosing what to say; the rest of a reaction is felt by any user."""
 
 
 def _slot_value(state: State, slot: str, income: int) -> Scalar:
@@ -59,16 +66,22 @@ def _main_slots(state: State, reply: Reply) -> Mapping[str, Scalar]:
 
 
 def reply_of(acts: Sequence[DialogueAct], state: State) -> Reply:
-    """User acts from another player as a reply; what cannot be true of this user (a false value) is still said."""
+    """User acts from another player as a reply; what is not true of this user (a false value) is still said.
+
+    A reply has one main act: the last that is more than a courtesy, else the last courtesy.
+    """
     reply = Reply(confirm=False, disclosed=0, main=-1, topic=0)
+    mains: list[DialogueAct] = []
     for act in acts:
         if act.intent == "confirm_identity":
             reply.confirm = not state.identity
-        elif act.intent == "disclose" and act.slots.get("slot") in SLOT:
-            reply.disclosed |= SLOT[str(act.slots["slot"])]
+        elif act.intent == "disclose":
+            reply.disclosed |= SLOT.get(str(act.slots.get("slot")), 0)
         elif act.intent in USER_INTENTS:
-            reply.main = USER_INTENTS.index(act.intent)
-            reply.topic = _topic_index(act)
+            mains.append(act)
+    weighty = [act for act in mains if act.intent not in _COURTESIES]
+    for act in (weighty or mains)[-1:]:
+        reply.main, reply.topic = USER_INTENTS.index(act.intent), _topic_index(act)
     return reply
 
 
@@ -77,6 +90,60 @@ def _topic_index(act: DialogueAct) -> int:
         if act.slots.get(slot) in names:
             return names.index(str(act.slots[slot]))
     return 0
+
+
+class PlayedUser(UserModel):
+    """The user model while another player chooses the user's acts: moods still move as the model says.
+
+    What is said counts only where it can be true: the matter is solved only when it is, and the wanted amount
+    changes only as the task says. A goodbye makes a refusal final; any other ends the dialogue as hung up.
+    """
+
+    def __init__(self, users: UserModel, reply: Reply, leaves: bool) -> None:
+        """Wraps the domain's model for one turn.
+
+        Args:
+            users: The model that moods follow.
+            reply: What the player chose.
+            leaves: Whether the player said goodbye.
+        """
+        vars(self).update(vars(users))
+        self.reply, self.leaves = reply, leaves
+
+    def react(self, s: State, t: AgentTurn, u: Mapping[str, Lane]) -> Reply:
+        """Let the model feel the assistant's turn, take back its choices and book the player's."""
+        before = {name: getattr(s, name) for name in _CHOSEN}
+        super().react(s, t, u)
+        for name, value in before.items():
+            setattr(s, name, value)
+        leaves = self.leaves and not t.acts & (ACT["goodbye"] | ACT["hand_over"])
+        self._settle(s, leaves)
+        self._book(s, leaves)
+        return self.reply
+
+    def _settle(self, s: State, leaves: bool) -> None:
+        """Solved is what is solved: said too early it is agreement; who leaves served need not say it."""
+        pending = s.problem >= 0 and not s.problem_settled
+        finished = s.scenario == SERVICE and not s.questions & ~s.told and not pending
+        if finished and leaves:
+            self.reply.main = USER["confirm_solved"]
+        elif self.reply.main == USER["confirm_solved"] and not finished:
+            self.reply.main = USER["agree"]
+
+    def _book(self, s: State, leaves: bool) -> None:
+        main = self.reply.main
+        if main == USER["decline"]:
+            s.declined = max(MAX_DECLINES, s.declined + 1) if leaves else s.declined + 1
+        elif leaves and main != USER["confirm_solved"]:
+            s.patience = 0.0
+        if main == USER["correct"] and s.change_turn > 0 and not s.mind_changed:
+            s.amount, s.mind_changed = s.new_amount, True
+        s.considered += main == USER["consider"]
+        s.human_requests += main == USER["request_human"]
+
+    def speak(self, s: State, r: Reply, u: Mapping[str, Lane]) -> None:
+        """Book what the player says; how it is typed is the player's affair."""
+        super().speak(s, r, {**u, "garble": 1.0})
 
 
 class CreditDialogue:
@@ -132,25 +199,31 @@ class CreditDialogue:
 
     def step(self, acts: Sequence[DialogueAct], user_acts: Sequence[DialogueAct] | None = None) -> Step:
         """Advance by one assistant turn; see `dialog_gym.core.Dialogue.step`."""
-        override = None if user_acts is None else reply_of(user_acts, self.state)
-        return self._advance(read_turn(acts, self.state, self.truth), override)
+        turn = read_turn(acts, self.state, self.truth)
+        if user_acts is None:
+            return self._advance(turn, self._dynamics)
+        reply = reply_of(user_acts if self.state.reached else (), self.state)
+        played = copy.copy(self._dynamics)
+        played.users = PlayedUser(played.users, reply, any(act.intent == "goodbye" for act in user_acts))
+        step = self._advance(turn, played, reply)
+        return step._replace(user_acts=() if step.ended_by == "not_reached" else tuple(user_acts))
 
     def step_action(self, action: Sequence[int]) -> Step:
         """Advance by one act-level action (see `moves.py`)."""
-        return self._advance(self._dynamics.moves.read(action, self.state), None)
+        return self._advance(self._dynamics.moves.read(action, self.state), self._dynamics)
 
     def acts_of(self, action: Sequence[int]) -> tuple[DialogueAct, ...]:
         """The dialogue acts of an act-level action in the present state."""
         return acts_of(action, self._dynamics.moves, self.state, self.truth)
 
-    def _advance(self, turn: AgentTurn, override: Reply | None) -> Step:
+    def _advance(self, turn: AgentTurn, dynamics: Dynamics, override: Reply | None = None) -> Step:
         state = self.state
         if self._judge_strategies:
             self._book_strategy(turn)
-        reply = self._dynamics.step(state, turn, named_noise(self._noise[state.turn]), override)
+        reply = dynamics.step(state, turn, named_noise(self._noise[state.turn]), override)
         costs = {name: 1.0 for i, name in enumerate(VIOLATIONS) if state.violations >> i & 1}
         said = user_acts(state, reply, self._income)
-        return Step(said, self._dynamics.rewards(state), costs, self.ended_by)
+        return Step(said, dynamics.rewards(state), costs, self.ended_by)
 
     def _book_strategy(self, turn: AgentTurn) -> None:
         chosen, best = self._book.gains(self._book.facts(self.state), turn.acts)

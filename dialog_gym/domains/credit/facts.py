@@ -49,7 +49,7 @@ def attribute_arrays(profiles: Profiles) -> dict[str, np.ndarray]:
         "overdue_now": profiles.overdue[:, 0],
         "overdue_max": profiles.overdue.max(axis=1),
         "overdue_count": (profiles.overdue > 0).sum(axis=1),
-        "utilisation": profiles.used / np.maximum(profiles.limit, 1),
+        "utilisation": np.where(profiles.limit > 0, profiles.used / np.maximum(profiles.limit, 1), 1.0),
         "credit_left": np.maximum(profiles.limit - profiles.used, 0),
         "credit_limit": profiles.limit,
         "activation": profiles.activation,

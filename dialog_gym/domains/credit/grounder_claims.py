@@ -16,16 +16,31 @@ from dialog_gym.domains.quantities import Quantity
 CARRY = "?"
 """Stands for a product that the sentence leaves open."""
 
-_REASON_WORD = re.compile(r"\b(?:because|since|as (?:you|your|the|we|it)|due to|given that|owing to|on account of|while|until) ")
-_NO_RATE = re.compile(r"(?:,? ?(?:of (?!interest)|off|sure|discount|cheaper|lower|less|more|higher|safe|certain|honest|secure|used|utili)|\w* ?cashback)")
-_MONTHLY = re.compile(r",? ?(?:(?:a|per|each|every) month|monthly|#m[0-9]+)")
-_NO_RATE_BEFORE = re.compile(r"(?:used|using|utili[sz]ation(?: is)?(?: at)?|hundred|drawn|save|discount(?: of)?|spent|uses?|saves?|cashback(?: of)?|trust (?:us|me)) (?:\w+ )?$")
+_REASON_WORD = re.compile(
+    r"\b(?:because|since|as (?:you|your|the|we|it)|due to|given that|owing to|on account of|while|until) "
+)
+_NO_RATE = re.compile(
+    r"(?:,? ?(?:of (?!interest)|off|sure|discount|cheaper|lower|less|more|higher|safe|certain|honest|secure|used|utili)|\w* ?cashback)"
+)
+_MONTHLY = re.compile(r",? ?(?:(?:a|per|each|every) month|monthly|#m)")
+_NO_RATE_BEFORE = re.compile(
+    r"(?:used|using|utili[sz]ation(?: is)?(?: at)?|hundred|drawn|save|discount(?: of)?|spent|uses?|saves?|cashback(?: of)?|trust (?:us|me)) (?:\w+ )?$"
+)
+_PLAIN_VERDICT = re.compile(r"elig|approve|qualif|entitle|accept|open|available|refuse|decline|reject|turned")
+_NOT_THIS = re.compile(r"(?<!if )\bnot (?:for |on |to |with )?(?:the |an? |our )?$")
+_AGAINST = re.compile(
+    r"\b(?:not|no|too|never|unfortunately|sadly|below|insufficient|afraid|lacks?|falls?|sorry|regret)\b"
+)
 _OTHER_FEE = re.compile(r"hidden|late|penalty|extra")
-_NOT_FREE_DAYS = re.compile(r"(?:valid(?: \w+)? for|expires? in|within|runs out in|last|every|good for|left|next)(?: \w+)? $")
+_NOT_FREE_DAYS = re.compile(
+    r"(?:valid(?: \w+)? for|expires? in|within|runs out in|last|every|good for|left|next)(?: \w+)? $"
+)
 _NOT_EXPIRY = re.compile(r"(?:issued|granted|given|sent|got it|received|from)(?: \w+){0,2} $")
 
 
-_ANCHORS = frozenset(("eligible", "blocked", "stands_in_way", "limit", "fee", "nofee", "ratecue", "offer", "coupon"))
+_ANCHORS = frozenset(
+    ("eligible", "blocked", "stands_in_way", "limit", "fee", "nofee", "ratecue", "offer", "coupon")
+)
 
 
 class Claim(NamedTuple):
@@ -40,7 +55,7 @@ class Reading:
     """One sentence being read.
 
     Attributes:
-        text: the whole prepared text.
+        text: its prepared text.
         part: the sentence.
         claims: what was read so far.
         used: positions of quantities that belong to a claim already.
@@ -48,9 +63,9 @@ class Reading:
         refused: whether it holds a refusal.
     """
 
-    def __init__(self, text: str, part: Part, families: dict[str, list[Hit]]) -> None:
+    def __init__(self, part: Part, families: dict[str, list[Hit]]) -> None:
         """Start reading a sentence whose hits are grouped by intent in ``families``."""
-        self.text = text
+        self.text = text = part.text
         self.part = part
         self.families = families
         self.claims: list[Claim] = []
@@ -58,7 +73,7 @@ class Reading:
         self.reasons = families.get("reason", [])
         self.denied = [_denied_span(text, part, hit) for hit in families.get("denied", ())]
         anchors = [hit for hit in part.hits if hit.cue.intent in _ANCHORS and hit.start < part.question]
-        self.regions = regions(text, part.start, part.question, anchors) if anchors else []
+        self.regions = regions(text, 0, part.question, anchors) if anchors else []
 
     def add(self, position: int, intent: str, **slots: Scalar) -> None:
         """Keep a claim unless the sentence takes it back (hypothetical, reported, past)."""
@@ -70,16 +85,27 @@ class Reading:
         return [
             (m.position, m.quantity)
             for m in self.part.mentions
-            if m.quantity is not None and m.quantity.kind == kind and start <= m.position < end and m.position not in self.used
+            if m.quantity is not None
+            and m.quantity.kind == kind
+            and start <= m.position < end
+            and m.position not in self.used
         ]
 
     def products(self, start: int, end: int) -> list[str]:
         """Products named between two positions, reasons left out; of the same sentence before it, if there are none."""
-        inside = [m for m in self.part.mentions if m.product is not None and start <= m.position < end and not self._in_reason(m, start)]
+        inside = [
+            m
+            for m in self.part.mentions
+            if m.product is not None and start <= m.position < end and not self._in_reason(m, start)
+        ]
         if not inside:
             inside = [m for m in self.part.mentions if m.product is not None and m.position < start][-1:]
         if not inside:
-            inside = [m for m in self.part.mentions if m.product is not None and m.position >= end and not self._in_reason(m, start)][:1]
+            inside = [
+                m
+                for m in self.part.mentions
+                if m.product is not None and m.position >= end and not self._in_reason(m, start)
+            ][:1]
         return list(dict.fromkeys(m.product for m in inside if m.product is not None)) or [CARRY]
 
     def _in_reason(self, mention: Mention, start: int) -> bool:
@@ -87,15 +113,21 @@ class Reading:
             return False
         if any(hit.start <= mention.position < hit.end for hit in self.reasons):
             return True
-        return any(m.end() <= mention.position for m in _REASON_WORD.finditer(self.text, start, mention.position)) and any(
+        return any(
+            m.end() <= mention.position for m in _REASON_WORD.finditer(self.text, start, mention.position)
+        ) and any(
             m.product is not None and start <= m.position < mention.position for m in self.part.mentions
         )
 
 
 def _denied_span(text: str, part: Part, hit: Hit) -> tuple[int, int]:
-    start = max(text.rfind(word, part.start, hit.start + 1) for word in (" but ", " however ", ": ", " although "))
-    ends = [at for word in (" but ", " however ", "; ", ": ") if (at := text.find(word, hit.end, part.end)) >= 0]
-    return (part.start if start < 0 else start, min(ends, default=part.end))
+    start = max(text.rfind(word, 0, hit.start + 1) for word in (" but ", " however ", ": ", " although "))
+    ends = [
+        at
+        for word in (" but ", " however ", "; ", ": ", ", so ")
+        if (at := text.find(word, hit.end, len(part.text))) >= 0
+    ]
+    return (0 if start < 0 else start, min(ends, default=len(part.text)))
 
 
 def read_eligibility(reading: Reading) -> None:
@@ -108,23 +140,69 @@ def read_eligibility(reading: Reading) -> None:
         if any(hit.cue.intent == "stands_in_way" for hit in anchors):
             verdict = True
         offers = [hit for hit in inside if hit.cue.intent == "offer"]
-        if verdict and offers and all(any(o.start < h.end and h.start < o.end for o in offers) for h in anchors):
+        if (
+            verdict
+            and offers
+            and all(any(o.start < h.end and h.start < o.end for o in offers) for h in anchors)
+        ):
             continue  # "I can give you the loan" proposes it
         for product in reading.products(start, end):
+            if verdict and _ruled_out(reading, product):
+                continue
             if verdict:
                 reading.add(anchors[0].start, "inform_eligibility", product=product, verdict="eligible")
             else:
                 reason = _reason(reading, start, end)
-                reading.add(anchors[0].start, "inform_eligibility", product=product, verdict="ineligible", reason=reason)
+                reading.add(
+                    anchors[0].start,
+                    "inform_eligibility",
+                    product=product,
+                    verdict="ineligible",
+                    reason=reason,
+                )
+
+
+def _ruled_out(reading: Reading, product: str) -> bool:
+    """Whether a yes leaves a product out: "not the loan but the plan is open to you"."""
+    named = [m for m in reading.part.mentions if m.product is not None]
+    return len(named) > 1 and any(
+        m.product == product and _NOT_THIS.search(reading.text, 0, m.position) is not None for m in named
+    )
+
+
+def read_implied_refusal(reading: Reading) -> None:
+    """A reason against a product that is named: "your income does not reach what the loan requires"."""
+    part = reading.part
+    named = [m for m in part.mentions if m.product is not None and m.position < part.question]
+    reasons = [hit for hit in reading.reasons if hit.start < part.question]
+    if reading.claims or not named or not reasons or reading.families.get("offer"):
+        return
+    if _AGAINST.search(reading.text, 0, part.question):
+        outside = [
+            m for m in named if not any(hit.start <= m.position < hit.end for hit in reasons)
+        ] or named[-1:]
+        for product in dict.fromkeys(m.product for m in outside):
+            reason = best_reason(reasons)
+            reading.add(
+                outside[0].position,
+                "inform_eligibility",
+                product=product,
+                verdict="ineligible",
+                reason=reason,
+            )
 
 
 def _is_verdict(reading: Reading, hit: Hit) -> bool:
     if hit.cue.intent == "offer":
-        return offer_refused(reading.text, reading.part, hit)
-    if any(h.cue.value == "over" and hit.start < h.end and h.start < hit.end for h in reading.families.get("limit", ())):
-        return False
-    if hit.cue.value == "weak":
-        return not any(hit.start < limit.end and limit.start < hit.end for limit in reading.families.get("limit", ()))
+        return offer_refused(reading.text, hit)
+    limits = reading.families.get("limit")
+    if (
+        limits
+        and any(m.quantity is not None and m.quantity.kind == "amount" for m in reading.part.mentions)
+        and not _PLAIN_VERDICT.search(reading.text, hit.start, hit.end)
+    ):
+        if any(h.cue.value == "over" or h.start < hit.end for h in limits):
+            return False
     return hit.cue.intent in ("eligible", "blocked", "stands_in_way")
 
 
@@ -134,16 +212,18 @@ def _against(text: str, start: int, hit: Hit) -> bool:
     return odd != refusal
 
 
-def offer_refused(text: str, part: Part, hit: Hit) -> bool:
+def offer_refused(text: str, hit: Hit) -> bool:
     """Whether an offer cue is turned into a refusal: "we cannot offer you ..."."""
     if text.startswith(("why not", "do not you"), hit.start):
         return False
-    return negations(text, part.start, hit.end) % 2 == 1
+    return negations(text, 0, hit.end) % 2 == 1
 
 
 def _reason(reading: Reading, start: int, end: int) -> str | None:
     near = [hit for hit in reading.reasons if start <= hit.start < end] or list(reading.reasons)
-    if not near and any(16 <= _number(q) <= 25 for _, q in reading.quantities("amount", reading.part.start, reading.part.end)):
+    if not near and any(
+        16 <= _number(q) <= 25 for _, q in reading.quantities("amount", 0, len(reading.text))
+    ):
         return "age"
     return best_reason(near)
 
@@ -178,7 +258,11 @@ def read_fees(reading: Reading) -> None:
                 reading.used.add(position)
                 reading.add(position, "inform_fees", product=product, fee=_number(quantity))
             continue
-        free = [hit for hit in anchors if hit.cue.intent == "nofee" and not _OTHER_FEE.search(reading.text, hit.start, hit.end)]
+        free = [
+            hit
+            for hit in anchors
+            if hit.cue.intent == "nofee" and not _OTHER_FEE.search(reading.text, hit.start, hit.end)
+        ]
         if free:
             for product in reading.products(start, end):
                 reading.add(free[0].end - 1, "inform_fees", product=product, fee=0)
@@ -186,13 +270,15 @@ def read_fees(reading: Reading) -> None:
 
 def _may_be_rate(reading: Reading, value: tuple[int, Quantity]) -> bool:
     at, quantity = value
-    text, start = reading.text, reading.part.start
-    if _NO_RATE.match(text, _token_end(text, at)) or _NO_RATE_BEFORE.search(text, max(start, at - 40), at):
+    text, start = reading.text, 0
+    if _NO_RATE.match(text, at + 2) or _NO_RATE_BEFORE.search(text, max(0, at - 40), at):
         return False
     return _number(quantity) <= 0.6
 
 
-def _paired(values: list[tuple[int, Quantity]], products: list[str], anchor: Hit) -> list[tuple[int, str, Quantity]]:
+def _paired(
+    values: list[tuple[int, Quantity]], products: list[str], anchor: Hit
+) -> list[tuple[int, str, Quantity]]:
     """Values with their products: one by one when there are as many of both, else the value at the anchor for all."""
     if len(values) == len(products):
         return [(at, product, quantity) for (at, quantity), product in zip(values, products, strict=True)]
@@ -204,17 +290,19 @@ def _paired(values: list[tuple[int, Quantity]], products: list[str], anchor: Hit
 def read_rates(reading: Reading) -> None:
     """Annual rates: percentages that nothing else has claimed; a rate per month is multiplied by 12."""
     part, text = reading.part, reading.text
-    kept = [value for value in reading.quantities("percent", part.start, part.question) if _may_be_rate(reading, value)]
+    kept = [
+        value for value in reading.quantities("percent", 0, part.question) if _may_be_rate(reading, value)
+    ]
     if not kept:
         return
-    products = reading.products(part.start, part.question)
+    products = reading.products(0, part.question)
     if len(kept) == len(products):
         pairs = list(zip(kept, products, strict=True))
     else:
         pairs = [(value, _nearest(reading, value[0])) for value in kept]
     for (at, quantity), product in pairs:
         reading.used.add(at)
-        factor = 12 if _MONTHLY.match(text, _token_end(text, at)) else 1
+        factor = 12 if _MONTHLY.match(text, at + 2) else 1
         reading.add(at, "inform_rate", product=product, rate=round(_number(quantity) * factor, 8))
 
 
@@ -229,49 +317,53 @@ def read_free_of_interest(reading: Reading) -> None:
     part = reading.part
     hits = [hit for hit in reading.families.get("nointerest", ()) if hit.start < part.question]
     named = [m.product for m in part.mentions if m.product is not None and m.position < part.question]
-    timed = any(m.quantity is not None and m.quantity.kind in ("days", "months", "percent") for m in part.mentions)
-    if hits and named and not timed and not any(h.cue.value == "word" for h in reading.families.get("coupon", ())):
-        reading.add(hits[0].start, "inform_rate", product=reading.products(part.start, part.question)[-1], rate=0)
+    timed = any(
+        m.quantity is not None and m.quantity.kind in ("days", "months", "percent") for m in part.mentions
+    )
+    if (
+        hits
+        and named
+        and not timed
+        and not any(h.cue.value == "word" for h in reading.families.get("coupon", ()))
+    ):
+        reading.add(hits[0].start, "inform_rate", product=reading.products(0, part.question)[-1], rate=0)
 
 
-def read_coupon(reading: Reading, goes_on: bool) -> None:
-    """Value, interest-free days and last day of a coupon; ``goes_on`` when the sentence before was about one."""
-    part, text = reading.part, reading.text
-    anchors = [hit for hit in reading.families.get("coupon", ()) if hit.start < part.question]
-    if not anchors and not (goes_on and re.match(r" ?(?:it|this|that|the (?:code|last day))\b", text[part.start : part.start + 20])):
+_COUPON_SLOTS = (("amount", "amount"), ("days", "days"), ("months", "days"), ("date", "expires"))
+
+
+def read_coupon(reading: Reading) -> None:
+    """Value, interest-free days and last day of a coupon."""
+    end, text = reading.part.question, reading.text
+    anchors = [hit for hit in reading.families["coupon"] if hit.start < end]
+    if not anchors:
         return
-    if anchors and negations(text, part.start, anchors[0].start) % 2 == 1 and not reading.quantities("date", part.start, part.question):
-        if not text.startswith(("without", "no "), anchors[0].start):
-            return
     slots: dict[str, Scalar] = {}
-    for kind, slot, trap in (("amount", "amount", None), ("days", "days", _NOT_FREE_DAYS), ("months", "days", _NOT_FREE_DAYS), ("date", "expires", _NOT_EXPIRY)):
-        for at, quantity in reading.quantities(kind, part.start, part.question):
-            if slot in slots or (trap is not None and trap.search(text, max(part.start, at - 30), at)):
-                continue
-            reading.used.add(at)
-            slots[slot] = quantity.value if kind == "date" else _number(quantity) * (30 if kind == "months" else 1)
+    for kind, slot in _COUPON_SLOTS:
+        trap = _NOT_EXPIRY if slot == "expires" else _NOT_FREE_DAYS if slot == "days" else None
+        for at, quantity in reading.quantities(kind, 0, end):
+            if slot not in slots and (trap is None or not trap.search(text, max(0, at - 30), at)):
+                reading.used.add(at)
+                slots[slot] = (
+                    quantity.value
+                    if slot == "expires"
+                    else _number(quantity) * (30 if kind == "months" else 1)
+                )
     if slots:
-        reading.add(anchors[0].start if anchors else part.start, "inform_coupon", **slots)
+        reading.add(anchors[0].start, "inform_coupon", **slots)
 
 
 def read_reactivation(reading: Reading) -> None:
     """The day from which a closed account can be opened again."""
     part = reading.part
     anchors = [hit for hit in reading.families.get("reactivation", ()) if hit.start < part.question]
-    dates = reading.quantities("date", part.start, part.question)
+    dates = reading.quantities("date", 0, part.question)
     if not anchors or not dates:
         return
     after = [value for value in dates if value[0] >= anchors[-1].start]
     at, quantity = after[0] if after else dates[-1]
     reading.used.add(at)
     reading.add(at, "inform_reactivation", date=quantity.value)
-
-
-def _token_end(text: str, at: int) -> int:
-    end = at + 2
-    while end < len(text) and text[end].isdigit():
-        end += 1
-    return end
 
 
 def _number(quantity: Quantity) -> int | float:

@@ -9,17 +9,25 @@ from dialog_gym.core import Scalar
 from dialog_gym.domains.credit.grounder_claims import Reading
 from dialog_gym.domains.quantities import Quantity
 
-_PER_DAY = re.compile(r"(?: (?:euros?|dollars?|pounds?|in interest|of interest|interest|only))?,?(?: (?:a|per|each|every|for each|for every) day\b| daily\b)")
-_UNIT_TOKEN = re.compile(r"(?: (?:in interest|of interest|interest))? #([dm])([0-9]+)")
-_PER_MONTH = re.compile(r"(?: (?:in interest|of interest|interest|only))?,?(?: (?:a|per|each|every|for each|for every) month\b| monthly\b| each\b| apiece\b| (?:in )?each (?:one|time))")
+_PER_DAY = re.compile(
+    r"(?: (?:euros?|dollars?|pounds?|in interest|of interest|interest|only))?,?(?: (?:a|per|each|every|for each|for every) day\b| daily\b)"
+)
+_UNIT_TOKEN = re.compile(r"(?: (?:in interest|of interest|interest))? #([dm])")
+_PER_MONTH = re.compile(
+    r"(?: (?:in interest|of interest|interest|only))?,?(?: (?:a|per|each|every|for each|for every) month\b| monthly\b| each\b| apiece\b| (?:in )?each (?:one|time))"
+)
 _INTEREST = re.compile(r"\binterest|\bcosts?\b|\bborrow|\bcharge|\bfinanc")
 _COST_VERB = re.compile(
     r"\b(?:interest|costs?|charged?|pay|comes? to|that is|that would be|it is|makes?|means?|amounts? to|works out|runs to|you back|adds? up|cheap as"
     r"|would be|will be|price|total|equals?|just|only|about|barely|gives|give|=)\b"
 )
-_MONTHLY_BEFORE = re.compile(r"(?:monthly (?:payments?|instalments?|rates?|amount|cost|sum|repayments?|charge)|(?:each|every|per) month|a month|instalments?|payments?)(?: [\w#@]+){0,5}:? $")
-_PARTS_BEFORE = re.compile(r"#m[0-9]+ (?:of|at|x|for|each of|times) (?:only |just |about )?$")
-_DAILY_BEFORE = re.compile(r"(?:daily (?:interest|cost|charge|price)|(?:each|every|per|one|a|single) day)(?: [\w#@]+){0,5}:? $")
+_MONTHLY_BEFORE = re.compile(
+    r"(?:monthly (?:payments?|instalments?|rates?|amount|cost|sum|repayments?|charge)|(?:each|every|per) month|a month|instalments?|payments?)(?: [\w#@]+){0,5}:? $"
+)
+_PARTS_BEFORE = re.compile(r"#m (?:of|at|x|for|each of|times) (?:only |just |about )?$")
+_DAILY_BEFORE = re.compile(
+    r"(?:daily (?:interest|cost|charge|price)|(?:each|every|per|one|a|single) day)(?: [\w#@]+){0,5}:? $"
+)
 _OTHER = re.compile(r"\b(?:earn|income|salary|wage|take home|bring home|refund|limit|coupon|voucher)")
 _CHUNK = re.compile(r",? (?:and|while|or|but) |; ")
 
@@ -27,12 +35,12 @@ _CHUNK = re.compile(r",? (?:and|while|or|but) |; ")
 def read_costs(reading: Reading) -> None:
     """Interest and instalment claims of a sentence; several of them may be joined by "and"."""
     part, text = reading.part, reading.text
-    amounts = reading.quantities("amount", part.start, part.question)
+    amounts = reading.quantities("amount", 0, part.question)
     if not amounts:
         return
-    start = part.start
+    start = 0
     if len(amounts) >= 3:
-        for match in _CHUNK.finditer(text, part.start, part.question):
+        for match in _CHUNK.finditer(text, 0, part.question):
             before = [at for at, _ in amounts if start <= at < match.start()]
             after = [at for at, _ in amounts if at >= match.end()]
             if before and after and _read_frame(reading, start, match.start()):
@@ -62,7 +70,11 @@ def _read_frame(reading: Reading, start: int, end: int) -> bool:
     if slots is None:
         return False
     intent = "inform_interest" if "interest" in slots else "inform_instalment"
-    named = [m.product for m in reading.part.mentions if m.product is not None and m.position < reading.part.question]
+    named = [
+        m.product
+        for m in reading.part.mentions
+        if m.product is not None and m.position < reading.part.question
+    ]
     near = [m.product for m in reading.part.mentions if m.product is not None and start <= m.position < end]
     if near or named:
         slots["product"] = (near or named)[-1]
@@ -74,8 +86,6 @@ def _read_frame(reading: Reading, start: int, end: int) -> bool:
 def _unit(reading: Reading, at: int, start: int) -> str | None:
     """What an amount is paid for: "day", "month" or None."""
     text, end = reading.text, at + 2
-    while end < len(text) and text[end].isdigit():
-        end += 1
     if _PER_DAY.match(text, end):
         return "day"
     if _PER_MONTH.match(text, end):
@@ -91,21 +101,28 @@ def _unit(reading: Reading, at: int, start: int) -> str | None:
 
 
 def _value_at(reading: Reading, at: int) -> Scalar:
-    return next((m.quantity.value for m in reading.part.mentions if m.position == at and m.quantity is not None), None)
+    return next(
+        (m.quantity.value for m in reading.part.mentions if m.position == at and m.quantity is not None), None
+    )
 
 
 def _taken_tokens(reading: Reading, start: int, end: int) -> set[int]:
     """Positions of "a day", "a month" right after an amount: units, not durations."""
     taken = set()
     for at, _ in reading.quantities("amount", start, end):
-        token = re.compile(r"#a[0-9]+(?: (?:in interest|of interest|interest))? (#[dm])[0-9]+").match(reading.text, at)
+        token = re.compile(r"#a(?: (?:in interest|of interest|interest))? (#[dm])").match(reading.text, at)
         if token is not None and _value_at(reading, token.start(1)) == 1:
             taken.add(token.start(1))
     return taken
 
 
 def _interest(
-    text: str, unit: str | None, days: list[Quantity], months: list[Quantity], principal: float | None, cost: Quantity
+    text: str,
+    unit: str | None,
+    days: list[Quantity],
+    months: list[Quantity],
+    principal: float | None,
+    cost: Quantity,
 ) -> dict[str, Scalar] | None:
     said = _INTEREST.search(text) is not None
     if unit == "day":
@@ -129,9 +146,17 @@ def _instalment(
 ) -> dict[str, Scalar] | None:
     if unit == "month" and (months or principal is not None or re.search(r"instalment|payment|repay", text)):
         pass
-    elif not (unit is None and months and float(months[0].value) > 1 and principal is not None and _COST_VERB.search(text)):
+    elif not (
+        unit is None
+        and months
+        and float(months[0].value) > 1
+        and principal is not None
+        and _COST_VERB.search(text)
+    ):
         return None
-    return _slots(amount=principal, months=float(months[0].value) if months else None, monthly=float(cost.value))
+    return _slots(
+        amount=principal, months=float(months[0].value) if months else None, monthly=float(cost.value)
+    )
 
 
 def _slots(**values: float | None) -> dict[str, Scalar]:

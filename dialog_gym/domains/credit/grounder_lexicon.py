@@ -1,7 +1,7 @@
 """The cue lexicon of the grounder: phrases of `grounder_cues.toml` compiled to regular expressions.
 
-Every phrase gets a *trigger*: the rarest of its obligatory words, by the first four letters. Only phrases whose trigger
-occurs in a text are tried on it, so that a short turn costs a few regex searches and not several hundred.
+Every phrase gets a *trigger*: its most telling obligatory element. Only phrases whose obligatory words all
+occur in a text are tried on it, so that a short turn costs a few regex searches and not several hundred.
 """
 
 import re
@@ -14,9 +14,85 @@ from typing import Literal, NamedTuple
 When = Literal["question", "statement", "any"]
 _KEY = re.compile(r"(\w+)\((?:(\w+)=(\w+))?\)")
 _FREQUENT = frozenset(
-    ["i", "you", "we", "it", "is", "are", "am", "be", "been", "was", "were", "the", "a", "an", "to", "of", "for", "on", "in", "at", "and", "or", "not", "no", "do", "does", "did", "can", "could", "would", "will", "shall", "should", "may", "might", "must", "have", "has", "had", "your", "my", "our", "us", "me", "that", "this", "there", "what", "which", "who", "how", "when", "if", "with", "so", "by", "as", "from", "just", "only", "any", "all", "up", "out", "get", "go", "got", "now", "let", "then", "too"]
+    [
+        "i",
+        "you",
+        "we",
+        "it",
+        "is",
+        "are",
+        "am",
+        "be",
+        "been",
+        "was",
+        "were",
+        "the",
+        "a",
+        "an",
+        "to",
+        "of",
+        "for",
+        "on",
+        "in",
+        "at",
+        "and",
+        "or",
+        "not",
+        "no",
+        "do",
+        "does",
+        "did",
+        "can",
+        "could",
+        "would",
+        "will",
+        "shall",
+        "should",
+        "may",
+        "might",
+        "must",
+        "have",
+        "has",
+        "had",
+        "your",
+        "my",
+        "our",
+        "us",
+        "me",
+        "that",
+        "this",
+        "there",
+        "what",
+        "which",
+        "who",
+        "how",
+        "when",
+        "if",
+        "with",
+        "so",
+        "by",
+        "as",
+        "from",
+        "just",
+        "only",
+        "any",
+        "all",
+        "up",
+        "out",
+        "get",
+        "go",
+        "got",
+        "now",
+        "let",
+        "then",
+        "too",
+    ]
 )
-_STOPPED = "(?!but |because |however )[^ .,:!?;]+ "  # one word of a gap; a gap stays within its clause
+_GAP = " (?!(?:but|because|however) )[^ .,:!?;]+"  # one word of a gap; a gap stays within its clause
+_CLAUSE_END = "(?=[,:.!?;]|$)"
+_WORD_END = "(?![a-z0-9_])"
+PLACEHOLDERS = {"#a": "amount", "#p": "percent", "#d": "days", "#m": "months", "#t": "date"}
+"""What stands for a quantity in a prepared text, by kind; a product is "@" and its number."""
 
 
 class Cue(NamedTuple):
@@ -30,7 +106,7 @@ class Cue(NamedTuple):
         keeps: whether it counts even after a negation.
         pattern: the compiled phrase.
         others: of a bag ("a|b & c|d") the patterns that must be found near the first one, in any order.
-        second: keys of a second obligatory word, one of which a text must hold, too; empty if there is none.
+        needs: for each further obligatory element the words one of which a text must hold.
     """
 
     intent: str
@@ -40,7 +116,7 @@ class Cue(NamedTuple):
     keeps: bool
     pattern: re.Pattern[str]
     others: tuple[re.Pattern[str], ...]
-    second: frozenset[str]
+    needs: tuple[frozenset[str], ...]
 
 
 class Lexicon(NamedTuple):
@@ -50,67 +126,62 @@ class Lexicon(NamedTuple):
     triggers: Mapping[str, tuple[int, ...]]
 
 
-def trigger(word: str) -> str:
-    """The key under which a word of a text is looked up: four letters, or the kind of a placeholder."""
-    return word[0] if word[0] == "@" else word[:2] if word[0] == "#" else word[:4]
-
-
 def _alternative(text: str) -> str:
-    if text == "@":
-        return "@[0-9]+"
-    if text in ("#a", "#p", "#d", "#m", "#t"):
-        return text + "[0-9]+"
-    stem = text.removesuffix("*")
-    return re.escape(stem).replace("_", " ") + ("[a-z]*" if stem != text else "")
+    return "@[0-9]+" if text == "@" else text if text in PLACEHOLDERS else re.escape(text).replace("_", " ")
 
 
-def _element(token: str) -> str:
-    if token.startswith("~"):
-        return rf"(?:{_STOPPED}){{0,{int(token[1:])}}}?"
-    alternatives = sorted(token.removesuffix("?").split("|"), key=len, reverse=True)
-    body = "(?:" + "|".join(_alternative(a) for a in alternatives) + ")"
-    return f"(?:{body},?:? )?" if token.endswith("?") else body
+def _words(token: str) -> str:
+    return (
+        "(?:" + "|".join(sorted(map(_alternative, token.split("|")), key=len, reverse=True)) + ")" + _WORD_END
+    )
 
 
 def compile_phrase(phrase: str) -> re.Pattern[str]:
-    """A phrase of the lexicon (its syntax is described at the top of the TOML file) as a regular expression."""
+    """A phrase of the lexicon (its syntax is described at the top of the TOML file) as a regular expression.
+
+    It is to be searched in a text with a blank before the first word: every element begins with the blank before it, so
+    that the search stops at blanks only.
+    """
+    out = []
     tokens = phrase.split()
     while tokens[-1][0] == "~":
         tokens.pop()
-    out, glue = ["(?<![^ ])"], ""
     for token in tokens:
         if token == "^":
-            out = ["(?:^|(?<=[.!?;:,] ))"]
+            out.append(r"(?:\A|(?<=[.!?;:,]))")
         elif token == "$":
-            out.append("(?= ?(?:[,:.!?;]|$))")
-        elif "$" in token.split("|"):  # one of these words, or nothing more in the clause
-            words = "|".join(_alternative(word) for word in token.split("|") if word != "$")
-            out.append(rf"(?:{glue}(?:{words})(?![a-z0-9_])|(?= ?(?:[,:.!?;]|$)))")
-            glue = " "
+            out.append(_CLAUSE_END)
         elif token == ":":
             out.append(":")
-            glue = " "
-        elif token.startswith("~") or token.endswith("?"):
-            out.append(glue + _element(token))
-            glue = ""
+        elif token.startswith("~"):
+            out.append(f"(?:{_GAP}){{0,{int(token[1:])}}}?")
+        elif "$" in token.split("|"):  # one of these words, or nothing more in the clause
+            out.append(
+                f"(?: {_words('|'.join(word for word in token.split('|') if word != '$'))}|{_CLAUSE_END})"
+            )
+        elif token.endswith("?"):
+            out.append(f"(?: {_words(token.removesuffix('?'))})?")
         else:
-            out.append(glue + _element(token))
-            glue = " "
-    return re.compile("".join(out) + ("" if "$" in tokens[-1] else "(?![a-z0-9_])"))
+            out.append(" " + _words(token))
+    return re.compile("".join(out))
 
 
-def _keys(token: str) -> set[str]:
+def _keys(token: str) -> frozenset[str]:
+    """For each alternative its rarest word; all products have the key "@"."""
     keys = set()
     for alternative in token.split("|"):
-        words = alternative.removesuffix("*").split("_")
-        rare = [word for word in words if word not in _FREQUENT] or words
-        keys.add(trigger(max(rare, key=len)))
-    return keys
+        words = alternative.split("_")
+        keys.add(max([word for word in words if word not in _FREQUENT] or words, key=len))
+    return frozenset(keys)
 
 
-def phrase_triggers(phrase: str) -> list[set[str]]:
+def phrase_triggers(phrase: str) -> list[frozenset[str]]:
     """For each obligatory element of a phrase the keys one of which a text must hold, the most telling first."""
-    tokens = [t for t in phrase.split() if t not in ("^", "$", ":", "&") and t[0] != "~" and "$" not in t and t[-1] != "?"]
+    tokens = [
+        t
+        for t in phrase.split()
+        if t not in ("^", "$", ":", "&") and t[0] != "~" and "$" not in t and t[-1] != "?"
+    ]
     if not tokens:
         raise ValueError(f"phrase {phrase!r} has no obligatory word")
     return sorted((_keys(token) for token in tokens), key=_commonness)
@@ -137,6 +208,6 @@ def load_lexicon() -> Lexicon:
             pattern, *others = (compile_phrase(part) for part in phrase.split(" & "))
             cues.append(
                 Cue(key[1], key[2] or "", key[3] or "", entry.get("when", "any"), entry.get("negated") == "keep",
-                    pattern, tuple(others), frozenset(more[0]) if more else frozenset())
+                    pattern, tuple(others), tuple(more))
             )  # fmt: skip
     return Lexicon(tuple(cues), {word: tuple(numbers) for word, numbers in index.items()})

@@ -1,6 +1,6 @@
 """Reading preparation: plain lower-case text in which products and quantities are placeholders.
 
-After `prepare`, "You're not eligible for the **Pay-Later** up to 3,500!" is "you are not eligible for the @0 up to #a0!",
+After `prepare`, "You're not eligible for the **Pay-Later** up to 3,500!" is "you are not eligible for the @0 up to #a!",
 so that every full stop ends a sentence and a phrase can ask for "a product" or "an amount".
 """
 
@@ -9,6 +9,7 @@ import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
+from dialog_gym.domains.credit.grounder_lexicon import PLACEHOLDERS
 from dialog_gym.domains.credit.rulebook import Rulebook
 from dialog_gym.domains.quantities import Quantity, find_quantities
 
@@ -16,14 +17,30 @@ MAX_CHARACTERS = 20_000
 """Longer texts are cut here before anything else is done with them."""
 
 _SPACES = {c: " " for c in "*_`~^|\\<>{}@#=+\t\r\u00a0\u202f\u200b"}
-_SEPARATORS = {c: ", " for c in "()[]\u2013\u2014\u2022"} | {"\n": " ; ", "/": "/", "&": " and ", "\u2026": ". "}
-_QUOTES = {"\u2019": "'", "\u2018": "'", "\u00b4": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u00ab": '"', "\u00bb": '"'}
+_SEPARATORS = {c: ", " for c in "()[]\u2013\u2014\u2022"} | {
+    "\n": " ; ",
+    "/": "/",
+    "&": " and ",
+    "\u2026": ". ",
+}
+_QUOTES = {
+    "\u2019": "'",
+    "\u2018": "'",
+    "\u00b4": "'",
+    "\u201c": '"',
+    "\u201d": '"',
+    "\u201e": '"',
+    "\u00ab": '"',
+    "\u00bb": '"',
+}
 _TABLE = str.maketrans(_SPACES | _SEPARATORS | _QUOTES)
 _CONTRACTIONS = (
     ("won't", "will not"), ("can't", "can not"), ("shan't", "shall not"), ("ain't", "is not"), ("n't", " not"), ("let's", "let us"),
     ("'re", " are"), ("'ve", " have"), ("'ll", " will"), ("'m ", " am "), ("'d ", " would "),
 )  # fmt: skip
-_IS = re.compile(r"\b(that|it|what|here|there|how|who|where|she|he|everything|nothing|nobody|which|when|one|this)'s\b")
+_IS = re.compile(
+    r"\b(that|it|what|here|there|how|who|where|she|he|everything|nothing|nobody|which|when|one|this)'s\b"
+)
 _RESPELL = {
     "dont": "do not", "cant": "can not", "wont": "will not", "isnt": "is not", "arent": "are not", "doesnt": "does not",
     "didnt": "did not", "couldnt": "could not", "youre": "you are", "im": "i am", "ive": "i have", "youve": "you have",
@@ -33,16 +50,15 @@ _RESPELL = {
 _RESPELLING = re.compile(r"\b(?:" + "|".join(_RESPELL) + r")\b")
 _THINK = re.compile(r"<think>.*?(?:</think>|$)", re.DOTALL | re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"\n]*"')
-_ABBREVIATION = re.compile(r"\b(mr|ms|mrs|dr|prof|st|no|approx|incl|max|min|e\.g|i\.e|p\.a|a\.p\.r)\.")
+_ABBREVIATION = re.compile(r"\b(mr|ms|mrs|dr|prof|approx|incl|max|min|e\.g|i\.e|p\.a|a\.p\.r)\.")
 _HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z0-9])|(?<=[0-9])-(?=[a-z])")
 _TIDY = re.compile(r"\s*([,:;.!?])[\s,]*")
 _SENTENCE = re.compile(r"[^.!?;]+([.!?;]*)")
-_TOKEN = re.compile(r"@([0-9]+)|#[apdmt]([0-9]+)")
-_PER_YEAR = re.compile(r",?(?: (?:a|per|each|every) (?:year|annum)\b| yearly| annually)")
+_TOKEN = re.compile(r"@([0-9]+)|#[apdmt]")
 
 
 class Mention(NamedTuple):
-    """A product or quantity at a place of the prepared text; exactly one of the two is set."""
+    """A product or quantity at a place of a sentence; exactly one of the two is set."""
 
     position: int
     product: str | None
@@ -50,19 +66,11 @@ class Mention(NamedTuple):
 
 
 class Sentence(NamedTuple):
-    """Span of a sentence in the prepared text and whether it ends with a question mark."""
+    """A prepared sentence: a blank, its words, its full stop. ``start`` counts from the beginning of the turn."""
 
     start: int
-    end: int
-    question: bool
-
-
-class Prepared(NamedTuple):
-    """A text ready for reading."""
-
     text: str
     mentions: tuple[Mention, ...]
-    sentences: tuple[Sentence, ...]
 
 
 class Names(NamedTuple):
@@ -70,7 +78,7 @@ class Names(NamedTuple):
 
     pattern: re.Pattern[str]
     products: tuple[str, ...]
-    index: dict[str, int]
+    number: dict[str, int]
 
 
 # further words for the shipped products; used for the ones a rulebook has
@@ -84,7 +92,9 @@ _ALIASES = {
 @lru_cache(maxsize=16)
 def _names(words: tuple[tuple[str, tuple[str, ...]], ...]) -> Names:
     index = {name: number for number, (_, names) in reversed(list(enumerate(words))) for name in names}
-    parts = [re.escape(name) + ("s?" if name[-1] != "s" else "") for name in sorted(index, key=len, reverse=True)]
+    parts = [
+        re.escape(name) + ("s?" if name[-1] != "s" else "") for name in sorted(index, key=len, reverse=True)
+    ]
     pattern = re.compile(r"\b(?:" + "|".join(parts) + r")\b(?: (?:product|option)\b)?")
     return Names(pattern, tuple(product for product, _ in words), index)
 
@@ -98,7 +108,13 @@ def product_names(rulebook: Rulebook) -> Names:
     if known is not None and known[0] is rulebook:
         return known[1]
     words = tuple(
-        (product, tuple(_plain(n) for n in (*spec.names, spec.label, product.replace("_", " "), *_ALIASES.get(product, ()))))
+        (
+            product,
+            tuple(
+                _plain(n)
+                for n in (*spec.names, spec.label, product.replace("_", " "), *_ALIASES.get(product, ()))
+            ),
+        )
         for product, spec in rulebook.products.items()
     )
     if len(_BY_RULEBOOK) > 16:
@@ -135,8 +151,8 @@ def normalise(text: str) -> str:
     return _ABBREVIATION.sub(r"\1", text)
 
 
-def prepare(text: str, rulebook: Rulebook) -> Prepared:
-    """Normalise a text, replace quantities and products by placeholders, and find the sentences.
+def prepare(text: str, rulebook: Rulebook) -> list[Sentence]:
+    """Normalise a text, replace quantities and products by placeholders, and cut it into sentences.
 
     Args:
         text: anything.
@@ -146,28 +162,36 @@ def prepare(text: str, rulebook: Rulebook) -> Prepared:
     quantities = find_quantities(plain)
     if quantities:
         pieces, at = [], 0
-        for number, quantity in enumerate(quantities):
-            pieces.append(f"{plain[at:quantity.start]}#{_LETTER[quantity.kind]}{number}")
+        for quantity in quantities:
+            pieces.append(plain[at : quantity.start])
+            pieces.append(_PLACEHOLDER[quantity.kind])
             at = quantity.end
         pieces.append(plain[at:])
         plain = "".join(pieces)
     names = product_names(rulebook)
     plain = names.pattern.sub(lambda m: f"@{_product_index(names, m[0])}", plain)
-    plain = _TIDY.sub(r"\1 ", plain.replace(" or/and ", " and "))
-    mentions = tuple(
-        Mention(m.start(), names.products[int(m[1])], None) if m[1] is not None
-        else Mention(m.start(), None, quantities[int(m[2])])
-        for m in _TOKEN.finditer(plain)
-    )  # fmt: skip
-    sentences = tuple(Sentence(m.start(), m.end(), "?" in m[1]) for m in _SENTENCE.finditer(plain) if m[0] != " ")
-    return Prepared(plain, mentions, sentences)
+    plain = _TIDY.sub(r"\1 ", plain)
+    left = iter(quantities)
+    sentences = []
+    for match in _SENTENCE.finditer(plain):
+        body = match[0] if match[0][0] == " " else " " + match[0]
+        if len(body) < 3:
+            continue
+        mentions = tuple(
+            Mention(m.start(), None, next(left))
+            if m[1] is None
+            else Mention(m.start(), names.products[int(m[1])], None)
+            for m in _TOKEN.finditer(body)
+        )
+        sentences.append(Sentence(match.start(), body, mentions))
+    return sentences
 
 
-_LETTER = {"amount": "a", "percent": "p", "days": "d", "months": "m", "date": "t"}
+_PLACEHOLDER = {kind: placeholder for placeholder, kind in PLACEHOLDERS.items()}
 
 
 def _product_index(names: Names, found: str) -> int:
     for ending in ("", "s", " product", " option", "s product", "s option"):
-        if found.endswith(ending) and (number := names.index.get(found.removesuffix(ending))) is not None:
+        if found.endswith(ending) and (number := names.number.get(found.removesuffix(ending))) is not None:
             return number
     raise AssertionError(found)  # the pattern is built from the index

@@ -170,7 +170,8 @@ def _read_task(task: Task, rulebook: Rulebook) -> Shoppers:
     _one_of("buyer style", persona["buyer_style"], STYLES)
     _one_of("verbosity", persona["verbosity"], VERBOSITIES)
     purpose = np.asarray([PURPOSES.index(str(wanted["purpose"]))])
-    amount = np.asarray([int(_number(task, "amount"))])
+    _one_of("problem", persona["problem"] or "", ("", *PROBLEMS))
+    amount = np.asarray([_amount(task, "amount")])
     fits = fit_table(rulebook)[purpose]
     problem = np.asarray([PROBLEMS.index(str(persona["problem"])) if persona["problem"] else -1])
     fix_actions, fix_topics = problem_fixes(problem, facts, rulebook)
@@ -181,7 +182,7 @@ def _read_task(task: Task, rulebook: Rulebook) -> Shoppers:
         "buyer": bool(persona["buyer"]),
         "strength": _number(task, "strength"),
         "timing": TIMINGS.index(str(wanted["timing"])),
-        "new_amount": int(_number(task, "new_amount")),
+        "new_amount": _amount(task, "new_amount"),
         "change_turn": int(_number(task, "change_turn")),
         "required": _mask(persona["required"], NEED_SLOTS, "need slot"),
         "missing_income": missing,
@@ -209,6 +210,13 @@ def _read_task(task: Task, rulebook: Rulebook) -> Shoppers:
         fix_topics=fix_topics,
         **{name: np.asarray([value]) for name, value in one.items()},
     )
+
+
+def _amount(task: Task, name: str) -> int:
+    amount = int(_number(task, name))
+    if amount == 0:
+        raise DialogGymError(f"task {task.id}: {name} must be at least 1, not 0")
+    return amount
 
 
 def _number(task: Task, name: str) -> float:

@@ -86,7 +86,10 @@ def test_the_key_decides_the_wording() -> None:
         (DialogueAct(intent="offer", slots={"product": "gold_card"}), "unknown product 'gold_card'"),
         (DialogueAct(intent="greet", slots={"mood": "fine"}), "unknown slot 'mood'"),
         (DialogueAct(intent="advise", slots={"step": "pray"}), "no wording for 'advise/pray'"),
-        (DialogueAct(intent="inform_limit", slots={"product": "pay_later", "amount": "lots"}), "'lots' is not a number"),
+        (
+            DialogueAct(intent="inform_limit", slots={"product": "pay_later", "amount": "lots"}),
+            "'lots' is not a number",
+        ),
         (DialogueAct(intent="inform_reactivation", slots={"date": "soon"}), "'soon' is not a date"),
     ],
 )

@@ -70,7 +70,9 @@ def test_the_product_comes_from_the_dialogue_when_the_turn_names_none() -> None:
     offer = DialogueAct(intent="offer", slots={"product": "cash_loan"})
     said = Turn(role="assistant", text="How about the cash loan?", acts=(offer,))
     unread = Turn(role="assistant", text="How about the cash loan?")
-    answer = Turn(role="user", text="What does it cost?", acts=(DialogueAct(intent="ask", slots={"topic": "rate"}),))
+    answer = Turn(
+        role="user", text="What does it cost?", acts=(DialogueAct(intent="ask", slots={"topic": "rate"}),)
+    )
     assert read("The rate is 14.4 %.", said, answer) == ["inform_rate(product=cash_loan, rate=0.144)"]
     assert read("The rate is 14.4 %.", unread, answer) == ["inform_rate(product=cash_loan, rate=0.144)"]
     assert read("The rate is 14.4 %.") == ["inform_rate(rate=0.144)"]
@@ -93,15 +95,27 @@ def test_the_lexicon_names_only_known_acts_and_values() -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text() | st.text("aeiou nt,.!?%0123456789@#$<>\"'()-\n\x00") | st.from_regex(r"[a-z_]{1,12}\(([a-z]+=[^)]{0,9},?)*\)"))
+@given(
+    st.text()
+    | st.text("aeiou nt,.!?%0123456789@#$<>\"'()-\n\x00")
+    | st.from_regex(r"[a-z_]{1,12}\(([a-z]+=[^)]{0,9},?)*\)")
+)
 def test_anything_is_read_without_an_error(text: str) -> None:
     for act in read_assistant(text, RULEBOOK):
         assert act.intent in ASSISTANT_ACTS
         assert set(act.slots) <= {slot.rstrip("?") for slot in ASSISTANT_ACTS[act.intent]}
 
 
-WORDS = sorted({word for phrase in ("not never no if you are eligible for pay later up to 5,000 at 7.2 % a day shall i set it up "
-                                    "but and , . ? : because fee the cash loan interest 30 days coupon").split() for word in [phrase]})
+WORDS = sorted(
+    {
+        word
+        for phrase in (
+            "not never no if you are eligible for pay later up to 5,000 at 7.2 % a day shall i set it up "
+            "but and , . ? : because fee the cash loan interest 30 days coupon"
+        ).split()
+        for word in [phrase]
+    }
+)
 
 
 @settings(max_examples=200, deadline=None)

@@ -36,7 +36,10 @@ def found(text: str) -> list[tuple[str, object]]:
         ("two weeks", [("days", 14)]),
         ("30 interest-free days", [("days", 30)]),
         ("12 months, six months, 12-month", [("months", 12), ("months", 6), ("months", 12)]),
-        ("half a year, a year, 1 year, two years", [("months", 6), ("months", 12), ("months", 12), ("months", 24)]),
+        (
+            "half a year, a year, 1 year, two years",
+            [("months", 6), ("months", 12), ("months", 12), ("months", 24)],
+        ),
         ("a year and a half", [("months", 18)]),
         ("one month", [("months", 1)]),
         ("12 monthly instalments of 88.85", [("months", 12), ("amount", 88.85)]),
@@ -55,7 +58,12 @@ def test_worked_examples(text: str, expected: list[tuple[str, object]]) -> None:
 
 def test_positions_cover_the_words() -> None:
     text = "Up to EUR 3,500 over six months at 7.2 per cent from 14 March 2025."
-    assert [text[q.start : q.end] for q in find_quantities(text)] == ["3,500", "six months", "7.2 per cent", "14 March 2025"]
+    assert [text[q.start : q.end] for q in find_quantities(text)] == [
+        "3,500",
+        "six months",
+        "7.2 per cent",
+        "14 March 2025",
+    ]
 
 
 @given(st.integers(2, 9_999_999).map(lambda cents: cents / 100))
@@ -86,6 +94,8 @@ def test_anything_is_read_without_an_error(text: str) -> None:
         assert 0 <= quantity.start < quantity.end <= len(text)
 
 
-@pytest.mark.parametrize("unit", ["5,", "9", "a ", "five ", "twenty-", "1.", "$", "march ", " ", "İ", "5 ", "half a ", "\x00"])
+@pytest.mark.parametrize(
+    "unit", ["5,", "9", "a ", "five ", "twenty-", "1.", "$", "march ", " ", "İ", "5 ", "half a ", "\x00"]
+)
 def test_long_repetitions_return(unit: str) -> None:
     find_quantities(unit * (100_000 // len(unit)))

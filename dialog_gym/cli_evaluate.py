@@ -1,0 +1,198 @@
+"""`dialog-gym evaluate`, `grade` and `replay`: measure an agent, recompute its scores, verify its dialogues."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dialog_gym.cli_output import (
+    Interrupted,
+    Json,
+    Level,
+    Seed,
+    Workers,
+    note,
+    number,
+    progress,
+    say,
+    say_json,
+    table,
+)
+from dialog_gym.core import DialogGymError, Result, Trajectory
+
+if TYPE_CHECKING:
+    from dialog_gym.benchmarks.evaluate import RunConfig
+
+SHOWN = 5
+"""Mismatches printed by `replay`."""
+
+StoreFile = Annotated[Path, typer.Argument(metavar="FILE", help="A file that `evaluate` wrote (.jsonl).")]
+AllMetrics = Annotated[bool, typer.Option("--all", help="Show every metric, not only the headline ones.")]
+
+
+def evaluate(
+    agent: Annotated[str, typer.Option(help="A name (see `list agents`), module:Class or path.py[:Class].")],
+    suite: Annotated[
+        str, typer.Option(help="What to play: a name (see `list suites`) or a .toml file.")
+    ] = "credit-v1",
+    episodes: Annotated[
+        int | None, typer.Option(help="Play only the first N dialogues of the suite.", metavar="N")
+    ] = None,
+    seed: Seed = 0,
+    workers: Workers = None,
+    simulator: Annotated[
+        str | None, typer.Option(help="Play against another user simulator than the suite's.")
+    ] = None,
+    level: Level = None,
+    profiles: Annotated[
+        str, typer.Option(help="Shoppers from the `generator`, or rows of `real` data.")
+    ] = "generator",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where data sets are; default $DIALOG_GYM_DATA.", metavar="DIR")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where to store the dialogues; default runs/SUITE/AGENT-seedN.jsonl.", metavar="FILE"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was stopped, keeping what it finished.")
+    ] = False,
+    show_all: AllMetrics = False,
+    json: Json = False,
+) -> None:
+    """Score an agent on a suite: play it, store every dialogue, print the scores with their 95 % intervals.
+
+    The same seed gives the same file, whatever the number of workers. A run that was stopped goes on with --resume.
+    """
+    from dialog_gym.benchmarks import evaluate as evaluation
+    from dialog_gym.benchmarks.suite import load_suite
+
+    if data_dir is not None:
+        os.environ["DIALOG_GYM_DATA"] = str(data_dir)  # not in the store: it is the same run elsewhere
+    options = {} if profiles == "generator" else {"profile_source": profiles}
+    config = evaluation.RunConfig(
+        load_suite(suite), agent, episodes, seed, simulator=simulator, level=level, domain_options=options
+    )
+    store = out or evaluation.default_store(config, agent)
+    if not resume:
+        _make_way(config, store)
+    try:
+        with progress(f"{agent} on {config.suite.name}") as update:
+            result, played = evaluation.evaluate(
+                config, store=store, workers=workers, resume=resume, on_progress=update
+            )
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; finished dialogues are in {store}; go on with: {_again()}") from None
+    except Exception as error:
+        if type(error).__name__ != "BrokenProcessPool":
+            raise
+        cause = "a worker process died (out of memory?)"
+        raise DialogGymError(f"{cause}; go on with: {_again()} --workers 1") from error
+    _present(result, played, () if show_all else config.suite.headline, json)
+    note(f"dialogues: {store}")
+
+
+def _make_way(config: "RunConfig", store: Path) -> None:
+    """Check the run before anything is touched, then put an earlier run's file aside."""
+    from dialog_gym.agents.base import load_agent
+
+    load_agent(config.agent)
+    config.suite.episodes(config.episodes, config.seed)
+    config.env(next(iter(config.suite.scenarios)))
+    if store.is_file() and store.stat().st_size:
+        kept = store.with_name(f"{store.name}.old")
+        os.replace(store, kept)
+        note(f"the earlier run is kept as {kept}")
+
+
+def _again() -> str:
+    """The command that takes this run up again."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
+    return shlex.join(["dialog-gym", *arguments, "--resume"])
+
+
+def grade(file: StoreFile, show_all: AllMetrics = False, json: Json = False) -> None:
+    """Recompute the scores of stored dialogues; nothing is played."""
+    from dialog_gym.benchmarks.evaluate import grade as recompute
+    from dialog_gym.store import read_store
+
+    _readable(file)
+    result = recompute(file)
+    found = read_store(file)
+    if found.truncated:
+        note(f"{file}: the last line is cut off and was skipped")
+    wanted = found.header.config.get("episodes", 0)
+    if isinstance(wanted, int) and len(found.trajectories) < wanted:
+        note(f"{file}: an unfinished run, {len(found.trajectories):,} of {wanted:,} dialogues")
+    _present(result, found.trajectories, () if show_all else _headline(result.suite), json)
+
+
+def _headline(suite: str) -> tuple[str, ...]:
+    from dialog_gym.benchmarks.suite import load_suite
+
+    try:
+        return load_suite(suite).headline
+    except DialogGymError:  # scores need no suite: the file may come from one that is not installed here
+        return ()
+
+
+def replay(file: StoreFile, json: Json = False) -> int:
+    """Verify stored dialogues: play them again from their seeds and compare everything.
+
+    Exits with 1 when something differs.
+    """
+    from dialog_gym.benchmarks.replay import replay_store
+
+    _readable(file)
+    with progress(f"replay {file.name}") as update:
+        found = replay_store(file, update)
+    if json:
+        counts = {"dialogues": found.dialogues, "turns": found.turns, "as_acts": found.as_acts}
+        say_json({"file": str(file), "ok": found.ok, **counts, "mismatches": found.mismatches})
+        return not found.ok
+    for line in found.mismatches[:SHOWN]:
+        say(f"differs: {line}")
+    if len(found.mismatches) > SHOWN:
+        say(f"... and {len(found.mismatches) - SHOWN:,} more")
+    verdict = "all the same" if found.ok else f"{len(found.mismatches):,} differ"
+    say(
+        f"{found.dialogues:,} dialogues with {found.turns:,} turns played again: {verdict} "
+        f"({found.as_acts:,} assistant turns were sent as acts: their words alone read differently)"
+    )
+    return not found.ok
+
+
+def _readable(file: Path) -> None:
+    if file.is_dir():
+        raise DialogGymError(f"{file} is a folder; name a file that `dialog-gym evaluate` wrote")
+    if not file.exists():
+        raise DialogGymError(f"{file}: no such file; `dialog-gym evaluate` writes them under runs/")
+
+
+def _present(result: Result, played: list[Trajectory], metrics: tuple[str, ...], json: bool) -> None:
+    from dialog_gym.metrics import detectable_difference
+
+    smallest = {"conversion": detectable_difference(played, "conversion")}
+    if json:
+        say_json(result.model_dump() | {"detectable_difference": smallest})
+        return
+    marks = "  (a reference: it sees hidden state and is never ranked)" if result.reference else ""
+    say(f"{result.agent} on {result.suite} v{result.suite_version} against {result.simulator}, seed {result.seed}: "
+        f"{result.episodes:,} dialogues{marks}\n")  # fmt: skip
+    say(table(("metric", "value", "95 % interval", "n", "better"), _rows(result, metrics)))
+    if smallest["conversion"] == smallest["conversion"]:
+        say(f"\nA difference in conversion of {smallest['conversion']:.3f} between two agents would be found in "
+            "4 of 5 runs of this size.")  # fmt: skip
+
+
+def _rows(result: Result, metrics: tuple[str, ...]) -> list[list[Any]]:
+    rows = []
+    for name in metrics or result.scores:
+        if (score := result.scores.get(name)) is not None:
+            interval = f"[{number(score.low)}, {number(score.high)}]" if score.n else "not judged"
+            better = "higher" if result.higher_is_better.get(name, True) else "lower"
+            rows.append([name, number(score.value), interval, f"{score.n:,}", better])
+    return rows

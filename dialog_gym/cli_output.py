@@ -1,0 +1,130 @@
+"""What the command line prints: results on stdout, notes and progress on stderr, one JSON object for machines."""
+
+import json
+import math
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with (finished, all)."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**63 - 1, help="Fixes all randomness: same seed, same result.")
+]
+Level = Annotated[int | None, typer.Option(min=0, max=9, help="Difficulty, 0 (easy) to 9 (hard).")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default one per core.")]
+
+
+class Interrupted(Exception):
+    """Ctrl-C in work that can be taken up again; the text says how."""
+
+
+def say(text: str = "") -> None:
+    """A line of the result, on stdout."""
+    print(printable(text))
+
+
+def note(text: str) -> None:
+    """A line about the work, on stderr."""
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """Text without the control characters that an agent or a file could use to draw over the terminal."""
+    return "".join(c if c >= " " and not "\x7f" <= c < "\xa0" or c in "\n\t" else "\ufffd" for c in text)
+
+
+def say_json(data: Any) -> None:
+    """One JSON object on stdout. JSON has no NaN: what could not be judged is null."""
+    print(json.dumps(finite(data), indent=2, allow_nan=False))
+
+
+def finite(value: Any) -> Any:
+    """A value with None in place of NaN and the infinities."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
+
+
+def number(value: float) -> str:
+    """A figure to three decimals; a dash where nothing could be judged."""
+    return f"{value:,.3f}" if math.isfinite(value) else "-"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned columns under a heading; figures to the right, words to the left."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in [list(head), *cells]) for i in range(len(head))]
+    right = [bool(cells) and all(_is_figure(row[i]) for row in cells) for i in range(len(head))]
+    lines = [
+        "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
+        for row in [list(head), *cells]
+    ]
+    if sys.stdout.isatty():
+        lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
+    return "\n".join(lines)
+
+
+def _is_figure(cell: str) -> bool:
+    return cell in ("", "-") or cell.lstrip("+-")[:1].isdigit()
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Progress]:
+    """A progress bar on stderr when that is a terminal, else a line every half minute."""
+    if not sys.stderr.isatty():
+        yield _Lines(label)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        job = bar.add_task(label, total=None, rate="")
+        began: list[tuple[float, int]] = []
+
+        def update(done: int, total: int) -> None:
+            began.append((time.monotonic(), done))
+            seconds, played = began[-1][0] - began[0][0], done - began[0][1]
+            rate = f"{played / seconds:,.0f}/s" if seconds > 0 and played >= seconds else ""
+            bar.update(job, completed=done, total=total, rate=rate)
+
+        yield update
+
+
+class _Lines:
+    """Progress for log files."""
+
+    PAUSE = 30.0
+
+    def __init__(self, label: str) -> None:
+        self.label, self.last = label, time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() - self.last >= self.PAUSE:
+            self.last = time.monotonic()
+            note(f"{self.label}: {done:,} of {total:,}")
+
+
+def plain_warnings() -> None:
+    """Show Python warnings as one line each."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        note(f"dialog-gym: warning: {' '.join(str(message).split())}")
+
+    warnings.showwarning = show

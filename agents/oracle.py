@@ -51,6 +51,14 @@ class Oracle(Agent):
             ]
         return guide.serve() if s.scenario == SERVICE else guide.sell()
 
+    def _identify(self, s: State, guide: "Guide") -> list[DialogueAct]:
+        """Ask who it is; never the same turn twice running."""
+        said = [act("greet")] if s.turn == 0 else []
+        said += guide.answers(public_only=True)
+        if s.turn % 2 and not said:
+            said.append(act("inform_privacy"))
+        return [*said, act("ask_identity"), *([act("empathise")] if s.frustration > 0 else [])]
+
 
 class Guide:
     """The oracle's plan for one state."""
@@ -139,8 +147,10 @@ class Guide:
         s = self.s
         unknown = s.required & ~s.known
         if unknown:
-            slot = next(name for i, name in enumerate(NEED_SLOTS) if unknown >> i & 1)
-            return [*self.answers()[:2], act("ask_need", slot=slot)]
+            slots = [name for i, name in enumerate(NEED_SLOTS) if unknown >> i & 1]
+            slot = slots[s.turn % len(slots)]  # asking for the same thing twice running annoys
+            calm = [act("empathise")] if s.frustration > 0 else []
+            return [*self.answers()[:2], act("ask_need", slot=slot), *calm]
         if s.declined:
             return [act("acknowledge"), act("goodbye")]
         if s.solvable == 0:

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,6 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; the exit code."""
     plain_warnings()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without some character still shows the rest
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # module:Class in the present folder; last, so that it hides nothing
     try:
@@ -101,7 +105,9 @@ def _failure(error: Exception) -> int:
         traceback.print_exception(error)
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(last.filename).name}, line {last.lineno}"
-    line = f"internal error: {type(error).__name__}: {error} ({place}); DIALOG_GYM_DEBUG=1 shows the traceback"
+    line = (
+        f"internal error: {type(error).__name__}: {error} ({place}); DIALOG_GYM_DEBUG=1 shows the traceback"
+    )
     return _fail(DEFECT, line)
 
 

@@ -29,7 +29,9 @@ def leaderboard(
     ] = None,
     seed: Seed = 0,
     workers: Workers = None,
-    out: Annotated[Path, typer.Option(help="Folder for the dialogues.", metavar="DIR")] = Path("runs/leaderboard"),
+    out: Annotated[Path, typer.Option(help="Folder for the dialogues.", metavar="DIR")] = Path(
+        "runs/leaderboard"
+    ),
     resume: Annotated[bool, typer.Option("--resume", help="Keep what an earlier run finished.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Print the shipped board; nothing is played.")] = False,
     report_file: Annotated[

@@ -1,4 +1,4 @@
-"""`dialog-gym evaluate`, `grade` and `replay`: measure an agent, recompute its scores, verify its dialogues."""
+"""`dialog-gym evaluate`, `grade` and `replay`: score an agent, recompute scores, verify dialogues."""
 
 import os
 import shlex
@@ -55,7 +55,9 @@ def evaluate(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Where to store the dialogues; default runs/SUITE/AGENT-seedN.jsonl.", metavar="FILE"),
+        typer.Option(
+            help="Where to store the dialogues; default runs/SUITE/AGENT-seedN.jsonl.", metavar="FILE"
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was stopped, keeping what it finished.")
@@ -65,7 +67,7 @@ def evaluate(
 ) -> None:
     """Score an agent on a suite: play it, store every dialogue, print the scores with their 95 % intervals.
 
-    The same seed gives the same file, whatever the number of workers. A run that was stopped goes on with --resume.
+    The same seed gives the same file, whatever the number of workers. A stopped run goes on with --resume.
     """
     from dialog_gym.benchmarks import evaluate as evaluation
     from dialog_gym.benchmarks.suite import load_suite
@@ -179,13 +181,13 @@ def _present(result: Result, played: list[Trajectory], metrics: tuple[str, ...],
     if json:
         say_json(result.model_dump() | {"detectable_difference": smallest})
         return
-    marks = "  (a reference: it sees hidden state and is never ranked)" if result.reference else ""
-    say(f"{result.agent} on {result.suite} v{result.suite_version} against {result.simulator}, seed {result.seed}: "
-        f"{result.episodes:,} dialogues{marks}\n")  # fmt: skip
+    where = f"{result.suite} v{result.suite_version} against {result.simulator}, seed {result.seed}"
+    say(f"{result.agent} on {where}: {result.episodes:,} dialogues")
+    say("(a reference: it sees hidden state and is never ranked)\n" if result.reference else "")
     say(table(("metric", "value", "95 % interval", "n", "better"), _rows(result, metrics)))
     if smallest["conversion"] == smallest["conversion"]:
-        say(f"\nA difference in conversion of {smallest['conversion']:.3f} between two agents would be found in "
-            "4 of 5 runs of this size.")  # fmt: skip
+        found = f"{smallest['conversion']:.3f} between two agents would be found in 4 of 5 runs of this size"
+        say(f"\nA difference in conversion of {found}.")
 
 
 def _rows(result: Result, metrics: tuple[str, ...]) -> list[list[Any]]:

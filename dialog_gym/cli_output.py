@@ -1,4 +1,4 @@
-"""What the command line prints: results on stdout, notes and progress on stderr, one JSON object for machines."""
+"""What the command line prints: results on stdout, notes and progress on stderr."""
 
 import json
 import math
@@ -38,7 +38,7 @@ def note(text: str) -> None:
 
 def printable(text: str) -> str:
     """Text without the control characters that an agent or a file could use to draw over the terminal."""
-    return "".join(c if c >= " " and not "\x7f" <= c < "\xa0" or c in "\n\t" else "\ufffd" for c in text)
+    return "".join(c if (c >= " " and not "\x7f" <= c < "\xa0") or c in "\n\t" else "\ufffd" for c in text)
 
 
 def say_json(data: Any) -> None:
@@ -68,7 +68,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in [list(head), *cells]) for i in range(len(head))]
     right = [bool(cells) and all(_is_figure(row[i]) for row in cells) for i in range(len(head))]
     lines = [
-        "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
+        "  ".join(
+            c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)
+        ).rstrip()
         for row in [list(head), *cells]
     ]
     if sys.stdout.isatty():
@@ -87,7 +89,13 @@ def progress(label: str) -> Iterator[Progress]:
         yield _Lines(label)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as Bar
 
     columns = (

@@ -44,13 +44,13 @@ def axes(level: int) -> Axes:
     if level not in LEVELS:
         raise DialogGymError(f"level must be an integer from 0 to 9, not {level!r}")
     return Axes(
-        trust=round(0.66 - 0.035 * level, 4),
-        patience=round(8.0 - 0.35 * level, 4),
+        trust=round(0.66 - 0.03 * level, 4),
+        patience=round(8.0 - 0.25 * level, 4),
         discovery=1 + level // 3 if level < 9 else 3,
         ineligible=round(0.08 + 0.03 * level, 4),
         branches=level,
         price_sensitivity=round(0.25 + 0.05 * level, 4),
-        typos=round(0.02 * level, 4),
+        typos=round(0.015 * level, 4),
         mind_change=round(0.05 * level, 4),
         missing=round(0.05 * level, 4),
     )

@@ -47,7 +47,9 @@ _SIMPLE = frozenset(
 # of overlapping asking cues the first in this order stands: "could you confirm" asks for a decision only if nothing else
 _PRIORITY = ("ask_identity", "ask_need", "clarify", "advise", "close", "offer")
 _VALUED = {"ask_need": "slot", "advise": "step", "solve": "action"}
-_CONDITIONAL = re.compile(r"\b(?:would|could|might)\b")
+_CONDITIONAL = re.compile(
+    r"\b(?:would|could|might|i|we|let|thing|solution|choice|idea|option|best|better|perfect|ideal|recommend\w*|suggest\w*)\b"
+)
 _NO_OFFER = re.compile(
     r"\b(?:still|run|mean|was|were|had|explain|asked?|told|said|if|whether|why|which|@[0-9]+ or @)\b"
 )
@@ -136,6 +138,8 @@ def _settle(families: dict[str, list[Hit]]) -> None:
         else:
             del families[present[lower]]
     asked = families.get("ask_need", [])
+    if asked and "close" in families and asked[0].start < families["close"][0].start:
+        del families["close"]  # "how much do you want to borrow"
     if len(asked) > 1:
         income = [hit for hit in asked if hit.cue.value == "income"]
         asked = [hit for hit in asked if hit.cue.value == "income" or not _overlaps(hit, income)]

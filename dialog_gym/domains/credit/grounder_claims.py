@@ -207,9 +207,8 @@ def _is_verdict(reading: Reading, hit: Hit) -> bool:
 
 
 def _against(text: str, start: int, hit: Hit) -> bool:
-    refusal = hit.cue.intent == "blocked"
-    odd = negations(text, start, hit.start if refusal else hit.end) % 2 == 1
-    return odd != refusal
+    odd = negations(text, start, hit.start if hit.cue.negative else hit.end) % 2 == 1
+    return odd != (hit.cue.intent == "blocked")
 
 
 def offer_refused(text: str, hit: Hit) -> bool:

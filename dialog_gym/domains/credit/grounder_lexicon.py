@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 When = Literal["question", "statement", "any"]
 _KEY = re.compile(r"(\w+)\((?:(\w+)=(\w+))?\)")
+_NEGATIVE = re.compile(r"(?<![a-z])(?:no|not|never|nothing|neither)(?![a-z])")
 _FREQUENT = frozenset(
     [
         "i",
@@ -106,6 +107,7 @@ class Cue(NamedTuple):
         keeps: whether it counts even after a negation.
         pattern: the compiled phrase.
         others: of a bag ("a|b & c|d") the patterns that must be found near the first one, in any order.
+        negative: whether a "no" or "not" belongs to the phrase itself.
         needs: for each further obligatory element the words one of which a text must hold.
     """
 
@@ -117,6 +119,7 @@ class Cue(NamedTuple):
     pattern: re.Pattern[str]
     others: tuple[re.Pattern[str], ...]
     needs: tuple[frozenset[str], ...]
+    negative: bool
 
 
 class Lexicon(NamedTuple):
@@ -208,6 +211,6 @@ def load_lexicon() -> Lexicon:
             pattern, *others = (compile_phrase(part) for part in phrase.split(" & "))
             cues.append(
                 Cue(key[1], key[2] or "", key[3] or "", entry.get("when", "any"), entry.get("negated") == "keep",
-                    pattern, tuple(others), tuple(more))
+                    pattern, tuple(others), tuple(more), _NEGATIVE.search(phrase) is not None)
             )  # fmt: skip
     return Lexicon(tuple(cues), {word: tuple(numbers) for word, numbers in index.items()})

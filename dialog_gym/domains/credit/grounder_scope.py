@@ -25,7 +25,7 @@ _OPENER = r"(?:(?<=^ )|(?<=[,:;] )|(?<=^ and )|(?<= and )|(?<= so )|(?<= but )|(
 _REQUEST = (
     r"(?:please|kindly) (?!pay\b|settle|reapply|update|come|try|wait|upload|clear|see\b|hold|be |note|send us|apply|consider|wake|reactivate|stay)"
     r"|tell me|(?:just )?let me know|i (?:would |will |also |just |only |do |still )*(?:need|like|have|want) (?:your|to (?:know|ask|confirm|verify|check that|make sure))"
-    r"|first i|before (?:we|i)|for (?:your |data |)(?:security|protection|privacy)|(?:just )?say (?:yes|the word|ok)|just confirm|(?:just )?give (?:me|us)|confirm (?:that|your|who)|deal\b|i am (?:speaking|talking)"
+    r"|first i|before (?:we|i)|for (?:your |data |)(?:security|protection|privacy)|(?:just )?say (?:yes|the word|ok)|just confirm|if you (?:agree|confirm|say yes|are happy|approve)|(?:just )?give (?:me|us)|confirm (?:that|your|who)|deal\b|i am (?:speaking|talking)"
 )
 _QUESTION = re.compile(
     rf"{_OPENER}(?:{_INVERTED}|what\b|which (?:of|one|date|amount|name|sum|day)|who\b|whose|why\b|how\b|when\b|by when|by what|until when|am i|{_REQUEST})"

@@ -80,7 +80,8 @@ class UserModel:
             u: Draws named in NOISE; uniform in (0, 1), ``choice`` logistic.
         """
         noticed = (t.wrong != 0) & (u["notice"] < s.knowledge)
-        idle = (t.acts & ~IDLE_ACTS) == 0
+        clarifies = ((t.acts & ACT["clarify"]) != 0) & s.garbled
+        idle = ((t.acts & ~IDLE_ACTS) == 0) & (clarifies ^ True)
         self._feel(s, t, noticed, idle)
         self._learn(s, t)
         reply = self._answers(s, t, u)
@@ -94,7 +95,8 @@ class UserModel:
         repeated = self.signature(t) == s.signature
         reasked = ((t.asked & s.seen_known) != 0) | (((t.acts & ACT["ask_identity"]) != 0) & s.identity)
         urged = (t.acts & ACT["urge"]) != 0
-        empathic = (t.acts & ACT["empathise"]) != 0
+        upset = (s.frustration > 0.05) | ((s.voiced & ~s.resolved) != 0)
+        empathic = ((t.acts & ACT["empathise"]) != 0) & upset
         early = (t.offers != 0) & ((s.known & s.required) != s.required)
         helped = (s.open_questions & t.right) != 0
         new_terms = ((t.rate_right & ~s.rate_told) | (t.fee_right & ~s.fee_told)) != 0
@@ -196,6 +198,7 @@ class UserModel:
         shown = self.ops.take(self.bits.count, s.offered)
         total = total + take(w["overload"], style) * self.ops.maximum(0, shown - 2)
         total = total + take(w["declined"], style) * s.declined
+        total = total + where(s.mind_changed, take(w["changed"], style), 0.0)
         total = total + where(s.timing == TIMING_NOW, take(w["urgent"], style), 0.0)
         return total + where((t.acts & ACT["urge"]) != 0, take(w["urge"], style), 0.0)
 
@@ -284,7 +287,7 @@ class UserModel:
 
     def speak(self, s: State, r: Reply, u: Mapping[str, Lane]) -> None:
         """Book what the user says: open questions, voiced objections, and whether it can be read."""
-        where, take = self.ops.where, self.ops.take
+        where = self.ops.where
         asks = r.main == USER["ask"]
         asked = where(asks, 1, 0) << where(asks, r.topic, 0)
         s.open_questions = s.open_questions | asked

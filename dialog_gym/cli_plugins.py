@@ -1,0 +1,186 @@
+"""`dialog-gym list`, `check` and `data`: what is installed, and whether one's own plug-in is right."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dialog_gym import plugins
+from dialog_gym.cli_output import Json, Seed, say, say_json, table
+from dialog_gym.core import DialogGymError
+
+ENTRY_POINTS = ("agents", "simulators", "domains", "suites", "rewards")
+KINDS = ("agents", "simulators", "domains", "suites", "metrics", "rewards", "envs")
+
+check = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=False, help="Try your own agent, simulator, suite or rulebook out."
+)
+data = typer.Typer(rich_markup_mode=None, no_args_is_help=False, help="Where data sets are looked for.")
+
+Plugin = Annotated[str, typer.Argument(metavar="NAME", help="A name, module:Class or path.py[:Class].")]
+
+
+def list_plugins(
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}, or all.", metavar="KIND")] = "all",
+    json: Json = False,
+) -> None:
+    """List what is installed, and where each comes from."""
+    if kind not in (*KINDS, "all"):
+        raise DialogGymError(f"unknown kind {kind!r}; {plugins.nearest(kind, (*KINDS, 'all'))}")
+    found = {name: _found(name) for name in (KINDS if kind == "all" else (kind,))}
+    if json:
+        say_json(found)
+        return
+    parts = []
+    for name, rows in found.items():
+        body = table((name, "from"), list(rows.items())) if rows else f"{name}\nnone installed"
+        parts.append(body)
+    say("\n\n".join(parts))
+
+
+def _found(kind: str) -> dict[str, str]:
+    if kind == "envs":
+        import gymnasium
+
+        return {
+            name: str(spec.entry_point)
+            for name, spec in sorted(gymnasium.registry.items())
+            if str(spec.entry_point).startswith("dialog_gym.")
+        }
+    if kind == "metrics":
+        from dialog_gym.metrics import METRICS
+
+        built_in = {name: str(getattr(metric, "about", "built in")) for name, metric in METRICS.items()}
+        return built_in | {name: plugins.source(kind, name) for name in plugins.names(kind)}
+    return {name: plugins.source(kind, name) for name in plugins.names(kind)}
+
+
+def _verdict(subject: str, checks: Sequence[Any], json: bool) -> int:
+    """Print checks; the exit code is 1 when one failed."""
+    failed = sum(one.failed for one in checks)
+    if json:
+        lines = [{"name": c.name, "status": c.status, "detail": c.detail, "remedy": c.remedy} for c in checks]
+        say_json({"subject": subject, "ok": not failed, "checks": lines})
+        return int(failed > 0)
+    for one in checks:
+        say(one.line())
+    warned = sum(one.status == "warning" for one in checks)
+    ends = [f"{failed} failed"] * bool(failed) + [f"{warned} warning{'s' * (warned > 1)}"] * bool(warned)
+    say(f"{subject}: {', '.join(ends) or 'all is well'}")
+    return int(failed > 0)
+
+
+@check.command("agent")
+def check_agent(name: Plugin, seed: Seed = 0, json: Json = False) -> int:
+    """Try an agent out: does it answer, repeat itself, keep dialogues apart, survive odd users?
+
+    Exits with 1 when something must be changed.
+    """
+    from dialog_gym import testing
+
+    return _verdict(name, testing.check_agent(name, seed=seed), json)
+
+
+@check.command("simulator")
+def check_simulator(name: Plugin, seed: Seed = 0, json: Json = False) -> int:
+    """Try a user simulator out: does it say what it is asked to, repeat itself, keep dialogues apart?
+
+    Exits with 1 when something must be changed.
+    """
+    from dialog_gym import testing
+
+    return _verdict(name, testing.check_simulator(name, seed=seed), json)
+
+
+@check.command("suite")
+def check_suite(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A .toml file, or a suite's name.")],
+    json: Json = False,
+) -> int:
+    """Check a suite: are its names known, its tasks there, its metrics computed?"""
+    from dialog_gym.benchmarks.suite import Suite, load_suite
+    from dialog_gym.envs.dialogue_env import DialogueEnv
+    from dialog_gym.metrics import all_metrics
+    from dialog_gym.testing_tools import Check, Wrong
+
+    found: list[Suite] = []
+
+    def parsed() -> str:
+        found.append(load_suite(file))
+        return f"{found[0].name} version {found[0].version}, {found[0].size:,} dialogues"
+
+    def scenario(name: str, tasks: int) -> Callable[[], str]:
+        def test() -> str:
+            suite = found[0]
+            env = DialogueEnv(suite.domain, scenario=name, simulator=suite.simulator, split=suite.split,
+                              level=suite.level)  # fmt: skip
+            if tasks < 1:
+                raise Wrong(f"{tasks} tasks", "give at least 1, or leave the scenario out")
+            env.begin(tasks - 1, 0)
+            return f"{tasks:,} tasks"
+
+        return test
+
+    def metrics() -> str:
+        suite, known = found[0], all_metrics()
+        for name in (*suite.headline, suite.rank_by):
+            if name not in known:
+                raise Wrong(f"unknown metric {name!r}", plugins.nearest(name, known))
+        return f"ranked by {suite.rank_by}"
+
+    checks: list[Check] = [_tried("can be read", parsed)]
+    if found:
+        checks += [_tried(f"scenario {name}", scenario(name, n)) for name, n in found[0].scenarios.items()]
+        checks.append(_tried("metrics", metrics))
+    return _verdict(file, checks, json)
+
+
+@check.command("rulebook")
+def check_rulebook(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A rulebook (.toml) of the credit domain.")],
+    json: Json = False,
+) -> int:
+    """Check a rulebook: can it be read, is it complete, and can dialogues be played by it?"""
+    from dialog_gym.agents.base import load_agent
+    from dialog_gym.domains.credit.rulebook import load_rulebook
+    from dialog_gym.testing_tools import Bench, alone
+
+    def read() -> str:
+        book = load_rulebook(file)
+        return f"version {book.version}, products {', '.join(book.products)}"
+
+    def played() -> str:
+        domain = plugins.load("domains", "credit")(rulebook=file)
+        said = alone(load_agent("hello-and-stop"), Bench(domain).episodes())
+        return f"{len(said)} dialogues"
+
+    checks = [_tried("can be read and is consistent", read)]
+    if not checks[0].failed:
+        checks.append(_tried("dialogues can be played by it", played))
+    return _verdict(str(file), checks, json)
+
+
+def _tried(name: str, test: Callable[[], str]) -> Any:
+    from dialog_gym.testing_tools import attempt
+
+    return attempt(name, test)
+
+
+@data.command("path")
+def data_path(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="The folder to use instead of $DIALOG_GYM_DATA.", metavar="DIR")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Print where data sets are looked for: --data-dir, else the environment variable DIALOG_GYM_DATA."""
+    chosen = str(data_dir) if data_dir else os.environ.get("DIALOG_GYM_DATA", "")
+    if not chosen:
+        raise DialogGymError("no data folder is set: give --data-dir or set DIALOG_GYM_DATA")
+    folder = Path(chosen)
+    if json:
+        say_json({"path": chosen, "exists": folder.is_dir()})
+        return
+    say(chosen if folder.is_dir() else f"{chosen} (there is no such folder)")

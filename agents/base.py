@@ -13,8 +13,8 @@ from dialog_gym.core import DialogGymError, Observation, Scalar, Turn
 class Agent:
     """A service that answers customers.
 
-    Write `reply`; per-dialogue state belongs into attributes set in `begin`. Every dialogue runs on its own shallow
-    copy with its own random generator ``self.rng``, so nothing leaks between dialogues.
+    Write `reply`; per-dialogue state belongs into attributes set in `begin`. Every dialogue runs on its own
+    shallow copy with its own random generator ``self.rng``, so nothing leaks between dialogues.
     """
 
     name = "agent"
@@ -70,7 +70,7 @@ class CallableAgent(Agent):
 
 
 def load_agent(spec: Any, options: Mapping[str, Any] | None = None) -> Any:
-    """An agent from a registered name, ``module:Object``, ``path.py[:Object]``, a class, a function or an object.
+    """An agent from a name, ``module:Object``, ``path.py[:Object]``, a class, a function or an object.
 
     Raises:
         DialogGymError: it cannot be found, built, or is no agent.

@@ -1,4 +1,4 @@
-"""The oracle: sees the hidden state and does what serves this customer best. The upper reference, never ranked."""
+"""The oracle: sees the hidden state and does what serves this customer best. A reference, never ranked."""
 
 from typing import Any
 
@@ -87,7 +87,8 @@ class Guide:
     @property
     def amount(self) -> int:
         """What to offer: the wanted amount as far as the limit goes."""
-        return min(self.s.amount, self.truth.limits[self.product]) or self.s.amount
+        wanted = int(self.s.amount)
+        return min(wanted, self.truth.limits[self.product]) or wanted
 
     def answers(self, public_only: bool = False) -> list[DialogueAct]:
         """Right answers to the open questions."""

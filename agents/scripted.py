@@ -1,8 +1,9 @@
 """A competent fixed script: the business-as-usual reference that relative lifts are quoted against.
 
-It follows the SOP (identity, need, verdict, terms, offer, objection, close), computes every figure with the shop's
-reasoning functions, and answers what it is asked. What it does not do is adapt: it knows the base rulebook only,
-takes the first product that is allowed, never quantifies a benefit unasked, and treats every customer alike.
+It follows the SOP (identity, need, verdict, terms, offer, objection, close), computes every figure with the
+shop's reasoning functions, and answers what it is asked. What it does not do is adapt: it knows the base
+rulebook only, takes the first product that is allowed, never quantifies a benefit unasked, and treats every
+customer alike.
 """
 
 from collections.abc import Sequence
@@ -21,8 +22,9 @@ from dialog_gym.domains.credit.user_reader import read_user
 INTEREST_DAYS = 30
 BASE_LEVEL = 0
 _NEXT_STEP = {
-    "overdue": "pay_overdue", "inactive": "reactivate", "income": "update_income", "tenure": "wait", "age": "wait",
-    "recent_grant": "wait", "utilisation": "pay_overdue", "no_credit_line": "pay_overdue", "thin_file": "wait",
+    "overdue": "pay_overdue", "inactive": "reactivate", "income": "update_income", "tenure": "wait",
+    "age": "wait", "recent_grant": "wait", "utilisation": "pay_overdue", "no_credit_line": "pay_overdue",
+    "thin_file": "wait",
 }  # fmt: skip
 
 
@@ -54,7 +56,7 @@ class Scripted(Agent):
         text = word_assistant(acts, self.rulebook, self.wording + len(observation.dialogue))
         return Turn(role="assistant", text=text, acts=tuple(acts))
 
-    # -- the script -----------------------------------------------------------------------------------------------
+    # -- the script
 
     def _acts(self, seen: Observation, m: Memory) -> list[DialogueAct]:
         if m.wants_human:

@@ -67,8 +67,8 @@ class AlwaysApprove(Agent):
     def reply(self, observation: Observation) -> str:
         """Approval, offer and close in every turn."""
         return (
-            "Good news: you are eligible for the instalment plan. I can offer you the instalment plan with 10,000. "
-            "Shall I set it up now?"
+            "Good news: you are eligible for the instalment plan. I can offer you the instalment plan with "
+            "10,000. Shall I set it up now?"
         )
 
 

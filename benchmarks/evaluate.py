@@ -88,7 +88,8 @@ class RunConfig:
 def _env(
     domain: str, scenario: str, simulator: str, split: str, level: int, options: tuple[tuple[str, Any], ...]
 ) -> DialogueEnv:
-    return DialogueEnv(domain, scenario=scenario, simulator=simulator, split=split, level=level, **dict(options))
+    extra = dict(options)
+    return DialogueEnv(domain, scenario=scenario, simulator=simulator, split=split, level=level, **extra)
 
 
 def play_chunk(config: RunConfig, agent: Any, keys: Sequence[EpisodeKey]) -> list[Trajectory]:
@@ -101,7 +102,7 @@ def play_chunk(config: RunConfig, agent: Any, keys: Sequence[EpisodeKey]) -> lis
     """
     service = load_agent(agent)
     env = config.env(keys[0].scenario)
-    episodes = env.begin_many([key.index for key in keys], [key.seed for key in keys])
+    episodes = env.begin_many([key.task_index for key in keys], [key.seed for key in keys])
     return [play(episode, service, trial=key.trial) for key, episode in zip(keys, episodes, strict=True)]
 
 
@@ -199,7 +200,7 @@ def evaluate(
 def task_id(config: RunConfig, key: EpisodeKey) -> str:
     """The id of an episode's task."""
     env = config.env(key.scenario)
-    return str(env.domain.task_id(env.space, key.index))
+    return str(env.domain.task_id(env.space, key.task_index))
 
 
 def score(config: RunConfig, name: str, trajectories: Sequence[Trajectory], *, reference: bool) -> Result:

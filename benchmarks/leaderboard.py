@@ -81,7 +81,7 @@ class Board:
     """Smallest difference that two independent runs of this budget can tell apart, by metric."""
 
     def ranks(self, metric: str) -> dict[str, int | None]:
-        """Rank by a metric, ties sharing one; references and other backbones' rows are not ranked together."""
+        """Rank by a metric, ties sharing one; references are not ranked, backbones are ranked apart."""
         found: dict[str, int | None] = {row.result.agent: None for row in self.rows}
         for backbone in {row.result.backbone for row in self.rows}:
             results = [
@@ -141,7 +141,7 @@ class Board:
         for row, rank in ordered:
             shown = "ref" if rank is None else f"{rank}{'=' if shared.count(rank) > 1 else ''}"
             cells = " | ".join(_cell(row.result, metric) for metric in metrics)
-            lines.append(f"| {shown} | {row.result.agent} | {row.result.backbone or '–'} | {cells} |")
+            lines.append(f"| {shown} | {row.result.agent} | {row.result.backbone or '-'} | {cells} |")
         return "\n".join(lines)
 
     def stored(self) -> StoredBoard:
@@ -170,7 +170,7 @@ class Board:
 def _cell(result: Result, metric: str) -> str:
     score = result.scores[metric]
     if np.isnan(score.value):
-        return "–"
+        return "-"
     return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
 
 
@@ -254,7 +254,7 @@ def run_board(
         result, trajectories = evaluate(
             config, store=store, workers=workers, resume=resume, on_progress=report
         )
-        # the folder may be moved or committed: what is inside it is named relative to it, and no clock is stored
+        # the folder may be moved: what is inside it is named relative to it, and no clock is stored
         kept = result.model_copy(update={"trajectories": store.name, "wall_seconds": 0.0})
         rows.append(make_row(kept, trajectories, suite))
     board = assemble(suite, rows, seed)
@@ -287,7 +287,8 @@ def read_board(text: str, suite: Suite) -> Board:
     stored = StoredBoard.model_validate(json.loads(text))
     if (stored.suite, stored.suite_version) != (suite.name, suite.version):
         raise DialogGymError(
-            f"the board is of {stored.suite} version {stored.suite_version}, this is {suite.name} version {suite.version}"
+            f"the board is of {stored.suite} version {stored.suite_version}, this is {suite.name} version "
+            f"{suite.version}"
         )
     pairs: Pairs = {}
     for row in stored.pairs:

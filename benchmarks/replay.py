@@ -41,8 +41,8 @@ def replay_store(path: Path, on_progress: Any = None) -> ReplayReport:
     )
     if header.config.get("domain_hash") != domain.config_hash:
         raise DialogGymError(
-            f"{path}: made with domain {header.config.get('domain_hash')}, this is {domain.config_hash}; replay it "
-            f"with dialog-gym {header.package_version}"
+            f"{path}: made with domain {header.config.get('domain_hash')}, this is {domain.config_hash}; "
+            f"replay it with dialog-gym {header.package_version}"
         )
     envs: dict[tuple[str, str, int], DialogueEnv] = {}
     for number, stored in enumerate(found.trajectories, 1):

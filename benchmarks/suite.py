@@ -17,7 +17,7 @@ class EpisodeKey(NamedTuple):
     """One episode of a suite."""
 
     scenario: str
-    index: int
+    task_index: int
     trial: int
     seed: int
 
@@ -52,7 +52,9 @@ class Suite(Record):
         """
         wanted = self.size if count is None else count
         if not 1 <= wanted <= self.size:
-            raise DialogGymError(f"episodes must be from 1 to {self.size:,} for suite {self.name}, not {wanted:,}")
+            raise DialogGymError(
+                f"episodes must be from 1 to {self.size} for suite {self.name}, not {wanted}"
+            )
         keys: list[EpisodeKey] = []
         for scenario, tasks in self.scenarios.items():
             share = -(-wanted * tasks // sum(self.scenarios.values()))
@@ -100,4 +102,5 @@ def parse_suite(path: Path) -> Suite:
 
 def load_credit_v1() -> Suite:
     """The shipped credit suite."""
-    return Suite.model_validate(tomllib.loads((files("dialog_gym.benchmarks") / "suites/credit-v1.toml").read_text("utf-8")))
+    text = (files("dialog_gym.benchmarks") / "suites/credit-v1.toml").read_text("utf-8")
+    return Suite.model_validate(tomllib.loads(text))

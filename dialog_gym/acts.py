@@ -1,8 +1,8 @@
 """Dialogue acts in writing: act notation, JSON, and the action encodings of tau2-bench.
 
 ``offer(product=pay_later, amount=5000); close()`` is act notation: acts separated by ``;`` or new lines.
-JSON is one object or a list of ``{"intent": ..., "slots": {...}}`` or tau2's ``{"name": ..., "arguments": {...}}``.
-tau2's ``respond(message='...')`` carries plain text, ``done()`` and ``###STOP###`` say goodbye.
+JSON is one object or a list of ``{"intent": ..., "slots": {...}}`` or tau2's ``{"name": ..., "arguments":
+{...}}``. tau2's ``respond(message='...')`` carries plain text, ``done()`` and ``###STOP###`` say goodbye.
 """
 
 import json
@@ -28,7 +28,7 @@ _THINK = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
 class Ontology(NamedTuple):
-    """Which acts a speaker has: intent to slots ('?' marks optional ones), and the closed lists of slot values."""
+    """Which acts a speaker has: intent to slots ('?' marks optional ones), and the closed slot values."""
 
     acts: Mapping[str, tuple[str, ...]]
     choices: Mapping[str, tuple[str, ...]]
@@ -128,7 +128,8 @@ def _key(item: Mapping[str, Any], *names: str) -> Any:
 
 
 def _parse_calls(said: str, ontology: Ontology) -> ParsedAction:
-    acts, at = [], 0
+    acts: list[DialogueAct] = []
+    at = 0
     while at < len(said):
         call = _CALL.match(said, at)
         if not call:

@@ -1,35 +1,38 @@
 """`dialog-gym leaderboard` and `report`: compare agents, and turn stored runs into one HTML page."""
 
-import shlex
-import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dialog_gym.cli_evaluate import SuiteName, again, check_run, put_aside
 from dialog_gym.cli_output import Interrupted, Json, Seed, Workers, note, progress, say, say_json
 from dialog_gym.core import DialogGymError
+from dialog_gym.plugins import nearest
 
-QUICK_EPISODES = 200
-PRESETS = {"quick": QUICK_EPISODES}
+if TYPE_CHECKING:
+    from dialog_gym.benchmarks.leaderboard import Board
+    from dialog_gym.benchmarks.suite import Suite
+
+PRESETS = {"quick": 200}
+"""Dialogues per agent."""
 
 
 def leaderboard(
-    suite: Annotated[
-        str, typer.Option(help="What to play: a name (see `list suites`) or a .toml file.")
-    ] = "credit-v1",
+    suite: SuiteName = "credit-v1",
     agents: Annotated[
-        str, typer.Option(help="Comma-separated agents; default all installed ones.", metavar="A,B,...")
+        str, typer.Option(help="Comma-separated agents; default the built-in ones.", metavar="A,B,...")
     ] = "",
     episodes: Annotated[
         int | None, typer.Option(help="Dialogues per agent; default the whole suite.", metavar="N")
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help=f"`quick`: {QUICK_EPISODES} dialogues per agent.", metavar="NAME")
+        str | None, typer.Option(help=f"quick: {PRESETS['quick']} dialogues per agent.", metavar="NAME")
     ] = None,
     seed: Seed = 0,
     workers: Workers = None,
-    out: Annotated[Path, typer.Option(help="Folder for the dialogues.", metavar="DIR")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for dialogues and board.", metavar="DIR")] = Path(
         "runs/leaderboard"
     ),
     resume: Annotated[bool, typer.Option("--resume", help="Keep what an earlier run finished.")] = False,
@@ -39,53 +42,74 @@ def leaderboard(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Play a suite with several agents and rank them, with intervals and paired comparisons."""
+    """Rank several agents on a suite.
+
+    All play the same tasks against the same customers; ties are shown as ties. A stopped run goes on with
+    --resume.
+    """
     from dialog_gym.benchmarks import leaderboard as boards
     from dialog_gym.benchmarks.suite import load_suite
 
-    played = load_suite(suite)
     if show:
         board = boards.show_board(suite)
     else:
-        chosen = _agents(agents)
-        count = _count(episodes, preset)
-        try:
-            with progress("leaderboard") as update:
-                board = boards.run_board(
-                    played, chosen, folder=out, episodes=count, seed=seed, workers=workers, resume=resume,
-                    on_progress=lambda agent, done, total: update(done, total),
-                )  # fmt: skip
-        except KeyboardInterrupt:
-            again = shlex.join(["dialog-gym", *[a for a in sys.argv[1:] if a != "--resume"], "--resume"])
-            raise Interrupted(f"stopped; finished dialogues are in {out}; go on with: {again}") from None
-        note(f"dialogues: {out}")
+        chosen = [name.strip() for name in agents.split(",") if name.strip()] or boards.NO_LEARNING
+        board = _played(load_suite(suite), chosen, _count(episodes, preset), out, seed, workers, resume)
     if json:
         say_json(board.to_json())
     else:
         say(board.markdown())
     if report_file is not None:
-        raise DialogGymError("todo")
-
-
-def _agents(names: str) -> list[str]:
-    from dialog_gym import plugins
-
-    return [name.strip() for name in names.split(",") if name.strip()] or plugins.names("agents")
+        note(f"report: {boards.write_board_report(board, report_file, again(resume=False))}")
 
 
 def _count(episodes: int | None, preset: str | None) -> int | None:
-    if preset is None:
-        return episodes
-    if preset not in PRESETS:
-        raise DialogGymError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
-    return episodes or PRESETS[preset]
+    if preset is not None and preset not in PRESETS:
+        raise DialogGymError(f"unknown preset {preset!r}; {nearest(preset, PRESETS)}")
+    return PRESETS[preset] if preset and episodes is None else episodes
+
+
+def _played(
+    suite: "Suite",
+    agents: Sequence[str],
+    episodes: int | None,
+    folder: Path,
+    seed: int,
+    workers: int | None,
+    resume: bool,
+) -> "Board":
+    from dialog_gym.benchmarks.evaluate import RunConfig, default_store
+    from dialog_gym.benchmarks.leaderboard import run_board
+
+    configs = [RunConfig(suite, agent, episodes, seed) for agent in agents]
+    stores = [folder / default_store(config, config.agent).name for config in configs]
+    if len(set(stores)) < len(stores):
+        raise DialogGymError("an agent is named twice")
+    for config in configs:  # every name is checked before hours are spent on the first
+        check_run(config)
+    if not resume:
+        for store in stores:
+            put_aside(store)
+    try:
+        with progress("") as update:
+            board = run_board(
+                suite, agents, folder=folder, episodes=episodes, seed=seed, workers=workers, resume=resume,
+                on_progress=lambda agent, done, total: update(done, total, agent),
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; finished dialogues are in {folder}; go on with: {again()}") from None
+    note(f"dialogues and board: {folder}")
+    return board
 
 
 def report(
     files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Files that `evaluate` wrote.")],
     out: Annotated[Path, typer.Option(help="The page to write.", metavar="FILE")] = Path("report.html"),
 ) -> None:
-    """Write one self-contained HTML page from stored runs: scores, comparisons, dialogues to read."""
+    """Write one HTML page from stored runs.
+
+    It holds scores, comparisons and dialogues to read, and needs no network.
+    """
     from dialog_gym.benchmarks.leaderboard import board_report
 
     say(str(board_report(files, out)))

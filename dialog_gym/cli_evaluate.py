@@ -30,14 +30,13 @@ SHOWN = 5
 """Mismatches printed by `replay`."""
 
 StoreFile = Annotated[Path, typer.Argument(metavar="FILE", help="A file that `evaluate` wrote (.jsonl).")]
+SuiteName = Annotated[str, typer.Option(help="What to play: a name (see `list suites`) or a .toml file.")]
 AllMetrics = Annotated[bool, typer.Option("--all", help="Show every metric, not only the headline ones.")]
 
 
 def evaluate(
     agent: Annotated[str, typer.Option(help="A name (see `list agents`), module:Class or path.py[:Class].")],
-    suite: Annotated[
-        str, typer.Option(help="What to play: a name (see `list suites`) or a .toml file.")
-    ] = "credit-v1",
+    suite: SuiteName = "credit-v1",
     episodes: Annotated[
         int | None, typer.Option(help="Play only the first N dialogues of the suite.", metavar="N")
     ] = None,
@@ -65,9 +64,10 @@ def evaluate(
     show_all: AllMetrics = False,
     json: Json = False,
 ) -> None:
-    """Score an agent on a suite: play it, store every dialogue, print the scores with their 95 % intervals.
+    """Score an agent on a suite.
 
-    The same seed gives the same file, whatever the number of workers. A stopped run goes on with --resume.
+    Plays it, stores every dialogue, and prints the scores with their 95 % intervals. The same seed gives the
+    same file, whatever the number of workers. A stopped run goes on with --resume.
     """
     from dialog_gym.benchmarks import evaluate as evaluation
     from dialog_gym.benchmarks.suite import load_suite
@@ -79,45 +79,53 @@ def evaluate(
         load_suite(suite), agent, episodes, seed, simulator=simulator, level=level, domain_options=options
     )
     store = out or evaluation.default_store(config, agent)
+    check_run(config)
     if not resume:
-        _make_way(config, store)
+        put_aside(store)
     try:
         with progress(f"{agent} on {config.suite.name}") as update:
             result, played = evaluation.evaluate(
                 config, store=store, workers=workers, resume=resume, on_progress=update
             )
     except KeyboardInterrupt:
-        raise Interrupted(f"stopped; finished dialogues are in {store}; go on with: {_again()}") from None
+        raise Interrupted(f"stopped; finished dialogues are in {store}; go on with: {again()}") from None
     except Exception as error:
         if type(error).__name__ != "BrokenProcessPool":
             raise
         cause = "a worker process died (out of memory?)"
-        raise DialogGymError(f"{cause}; go on with: {_again()} --workers 1") from error
+        raise DialogGymError(f"{cause}; go on with: {again()} --workers 1") from error
     _present(result, played, () if show_all else config.suite.headline, json)
     note(f"dialogues: {store}")
 
 
-def _make_way(config: "RunConfig", store: Path) -> None:
-    """Check the run before anything is touched, then put an earlier run's file aside."""
+def check_run(config: "RunConfig") -> None:
+    """Find mistakes in what was asked before anything is played or written."""
     from dialog_gym.agents.base import load_agent
 
     load_agent(config.agent)
     config.suite.episodes(config.episodes, config.seed)
     config.env(next(iter(config.suite.scenarios)))
+
+
+def put_aside(store: Path) -> None:
+    """Keep an earlier run's file under another name: a run without --resume starts afresh."""
     if store.is_file() and store.stat().st_size:
         kept = store.with_name(f"{store.name}.old")
         os.replace(store, kept)
         note(f"the earlier run is kept as {kept}")
 
 
-def _again() -> str:
-    """The command that takes this run up again."""
+def again(resume: bool = True) -> str:
+    """The present command, to take it up again or to repeat it."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
-    return shlex.join(["dialog-gym", *arguments, "--resume"])
+    return shlex.join(["dialog-gym", *arguments, *(["--resume"] if resume else [])])
 
 
 def grade(file: StoreFile, show_all: AllMetrics = False, json: Json = False) -> None:
-    """Recompute the scores of stored dialogues; nothing is played."""
+    """Recompute the scores of stored dialogues.
+
+    Nothing is played.
+    """
     from dialog_gym.benchmarks.evaluate import grade as recompute
     from dialog_gym.store import read_store
 
@@ -142,9 +150,9 @@ def _headline(suite: str) -> tuple[str, ...]:
 
 
 def replay(file: StoreFile, json: Json = False) -> int:
-    """Verify stored dialogues: play them again from their seeds and compare everything.
+    """Verify stored dialogues.
 
-    Exits with 1 when something differs.
+    Plays them again from their seeds and compares everything. Exits with 1 when something differs.
     """
     from dialog_gym.benchmarks.replay import replay_store
 

@@ -2,17 +2,15 @@
 
 import json
 import math
+import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Protocol
 
 import typer
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with (finished, all)."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Seed = Annotated[
@@ -73,13 +71,21 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for row in [list(head), *cells]
     ]
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
         lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
     return "\n".join(lines)
 
 
 def _is_figure(cell: str) -> bool:
     return cell in ("", "-") or cell.lstrip("+-")[:1].isdigit()
+
+
+class Progress(Protocol):
+    """Told how far some work is."""
+
+    def __call__(self, done: int, total: int, label: str = "") -> None:
+        """``done`` of ``total`` are finished; another ``label`` starts a new bar."""
+        ...
 
 
 @contextmanager
@@ -103,16 +109,23 @@ def progress(label: str) -> Iterator[Progress]:
         TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
     with Bar(*columns, console=Console(stderr=True)) as bar:
-        job = bar.add_task(label, total=None, rate="")
-        began: list[tuple[float, int]] = []
+        yield _Bars(bar, label)
 
-        def update(done: int, total: int) -> None:
-            began.append((time.monotonic(), done))
-            seconds, played = began[-1][0] - began[0][0], done - began[0][1]
-            rate = f"{played / seconds:,.0f}/s" if seconds > 0 and played >= seconds else ""
-            bar.update(job, completed=done, total=total, rate=rate)
 
-        yield update
+class _Bars:
+    """Progress for terminals: one bar per label."""
+
+    def __init__(self, bar: Any, label: str) -> None:
+        self.bar, self.label = bar, label
+        self.jobs: dict[str, tuple[Any, float, int]] = {}
+
+    def __call__(self, done: int, total: int, label: str = "") -> None:
+        label, now = label or self.label, time.monotonic()
+        if label not in self.jobs:  # a resumed run begins above 0, which is no speed
+            self.jobs[label] = (self.bar.add_task(label, rate=""), now, done)
+        job, began, first = self.jobs[label]
+        rate = (done - first) / (now - began) if now > began else 0.0
+        self.bar.update(job, completed=done, total=total, rate=f"{rate:,.0f}/s" if rate >= 1 else "")
 
 
 class _Lines:
@@ -123,10 +136,10 @@ class _Lines:
     def __init__(self, label: str) -> None:
         self.label, self.last = label, time.monotonic()
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int, label: str = "") -> None:
         if time.monotonic() - self.last >= self.PAUSE:
             self.last = time.monotonic()
-            note(f"{self.label}: {done:,} of {total:,}")
+            note(f"{label or self.label}: {done:,} of {total:,}")
 
 
 def plain_warnings() -> None:

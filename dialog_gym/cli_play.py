@@ -1,6 +1,7 @@
 """`dialog-gym play`: talk with a simulated customer, or watch an agent do it."""
 
 import secrets
+import shlex
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -52,7 +53,7 @@ def play(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Talk with a simulated customer in the terminal, or watch an agent do it.
+    """Talk with a simulated customer, or watch an agent.
 
     Say it in words ("Hello, am I speaking with Mr Wagner?") or in acts ("greet(); ask_identity()").
     """
@@ -64,12 +65,16 @@ def play(
     chosen = secrets.randbelow(1_000_000) if seed is None else seed
     wanted = _drawn(env, chosen) if task is None else int(task) if task.isdecimal() else task
     table = Table(env, env.begin(wanted, chosen), reveal, sys.stderr if json else sys.stdout)
-    table.open(service is None, f"--scenario {scenario} --level {level} --split {split} --seed {chosen}")
+    repeat = {"agent": agent, "scenario": scenario, "level": level, "simulator": simulator, "split": split}
+    if task is not None:
+        repeat["task"] = task
+    table.open(service is None, " ".join(f"--{k} {shlex.quote(str(v))}" for k, v in repeat.items()), chosen)
     finished = table.human() if service is None else table.watch(service)
     if finished:
         table.close()
     if json:
-        say_json(table.episode.trajectory(agent, 0, {}).model_dump())
+        left = {} if finished else {"ended_by": None}
+        say_json(table.episode.trajectory(agent, 0, {}).model_dump() | left)
 
 
 def _drawn(env: Any, seed: int) -> int:
@@ -98,13 +103,15 @@ class Table:
         """
         self.env, self.episode, self.reveal, self.out = env, episode, reveal, out
         self.shown = 0
+        self.typed = ""
+        """What the human typed last, which a terminal shows already."""
         self.console: Any = None
         if out.isatty():
             from rich.console import Console
 
             self.console = Console(file=out, highlight=False)
 
-    # -- showing --------------------------------------------------------------------------------------------
+    # -- showing
 
     def line(self, text: str = "", style: str = "", label: str = "") -> None:
         """A line, or a labelled paragraph."""
@@ -123,11 +130,11 @@ class Table:
         )
         self.console.print(grid)
 
-    def open(self, human: bool, repeat: str) -> None:
+    def open(self, human: bool, repeat: str, seed: int) -> None:
         """Who the customer is, and what was said before the first turn."""
         task = self.episode.task
         self.line(f"{task.scenario}, level {task.level}, task {task.id}", "bold")
-        self.line(f"the same again: dialog-gym play {repeat}", "dim")
+        self.line(f"the same again: dialog-gym play {repeat} --seed {seed}", "dim")
         width = max(map(len, task.profile.attributes))
         for name, value in task.profile.attributes.items():
             self.line(f"  {name.ljust(width)}  {'unknown' if value is None else value}")
@@ -149,7 +156,8 @@ class Table:
             if self.reveal:
                 self.line(f"          meant: {format_acts(acts) or '-'}", "dim")
             return
-        self.line(said.text, "green", "agent")
+        if said.text != self.typed:
+            self.line(said.text, "green", "agent")
         if said.thought:
             self.line(f"          thought: {said.thought}", "dim")
         self.line(f"          read as: {format_acts(acts) or 'nothing in particular'}", "dim")
@@ -184,7 +192,7 @@ class Table:
         self.line(f"{_figures(facts)}, rules broken: {outcome.get('violations') or 'none'}")
         self.line(f"rewards: {_figures(totals)}")
 
-    # -- playing --------------------------------------------------------------------------------------------
+    # -- playing
 
     def watch(self, service: Any) -> bool:
         """Let an agent play to the end."""
@@ -200,9 +208,11 @@ class Table:
 
     def human(self) -> bool:
         """Let the human play; False when they left."""
+        if isinstance(sys.stdin, TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")
         while self.episode.ended_by is None:
             typed = self._typed()
-            if typed is None:
+            if typed is None or typed.strip() == "/quit":
                 self.line("left before the end")
                 return False
             if not typed.strip() or self._command(typed.strip()):
@@ -216,13 +226,12 @@ class Table:
         return True
 
     def _typed(self) -> str | None:
-        if isinstance(sys.stdin, TextIOWrapper):
-            sys.stdin.reconfigure(errors="replace")
         if sys.stdin.isatty() and self.console is not None:
             import readline  # noqa: F401 - line editing and history for input()
 
             try:
-                return input("you> ")
+                self.typed = input("you> ").strip()
+                return self.typed
             except EOFError:
                 print(file=self.out)
                 return None

@@ -26,7 +26,7 @@ def list_plugins(
     kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}, or all.", metavar="KIND")] = "all",
     json: Json = False,
 ) -> None:
-    """List what is installed, and where each comes from."""
+    """List what is installed, and where it comes from."""
     if kind not in (*KINDS, "all"):
         raise DialogGymError(f"unknown kind {kind!r}; {plugins.nearest(kind, (*KINDS, 'all'))}")
     found = {name: _found(name) for name in (KINDS if kind == "all" else (kind,))}
@@ -35,7 +35,8 @@ def list_plugins(
         return
     parts = []
     for name, rows in found.items():
-        body = table((name, "from"), list(rows.items())) if rows else f"{name}\nnone installed"
+        head = (name, "meaning" if name == "metrics" else "from")
+        body = table(head, list(rows.items())) if rows else f"{name}\nnone installed"
         parts.append(body)
     say("\n\n".join(parts))
 
@@ -74,9 +75,9 @@ def _verdict(subject: str, checks: Sequence[Any], json: bool) -> int:
 
 @check.command("agent")
 def check_agent(name: Plugin, seed: Seed = 0, json: Json = False) -> int:
-    """Try an agent out: does it answer, repeat itself, keep dialogues apart, survive odd users?
+    """Try an agent out.
 
-    Exits with 1 when something must be changed.
+    Does it answer, repeat itself, keep dialogues apart, survive odd users? Exits with 1 if not.
     """
     from dialog_gym import testing
 
@@ -85,9 +86,9 @@ def check_agent(name: Plugin, seed: Seed = 0, json: Json = False) -> int:
 
 @check.command("simulator")
 def check_simulator(name: Plugin, seed: Seed = 0, json: Json = False) -> int:
-    """Try a user simulator out: does it say what it is asked to, repeat itself, keep dialogues apart?
+    """Try a user simulator out.
 
-    Exits with 1 when something must be changed.
+    Does it say what it is asked to, repeat itself, keep dialogues apart? Exits with 1 if not.
     """
     from dialog_gym import testing
 
@@ -99,7 +100,10 @@ def check_suite(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A .toml file, or a suite's name.")],
     json: Json = False,
 ) -> int:
-    """Check a suite: are its names known, its tasks there, its metrics computed?"""
+    """Check a suite.
+
+    Are its names known, its tasks there, its metrics computed? Exits with 1 if not.
+    """
     from dialog_gym.benchmarks.suite import Suite, load_suite
     from dialog_gym.envs.dialogue_env import DialogueEnv
     from dialog_gym.metrics import all_metrics
@@ -142,7 +146,10 @@ def check_rulebook(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A rulebook (.toml) of the credit domain.")],
     json: Json = False,
 ) -> int:
-    """Check a rulebook: can it be read, is it complete, and can dialogues be played by it?"""
+    """Check a rulebook.
+
+    Can it be read, is it complete, can dialogues be played by it? Exits with 1 if not.
+    """
     from dialog_gym.agents.base import load_agent
     from dialog_gym.domains.credit.rulebook import load_rulebook
     from dialog_gym.testing_tools import Bench, alone

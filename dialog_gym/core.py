@@ -26,7 +26,7 @@ EndReason: TypeAlias = Literal[
 
 
 class DialogGymError(Exception):
-    """A user's mistake that has one clear line of explanation; the command line prints it and exits with 2."""
+    """A user's mistake with one clear line of explanation; the command line prints it and exits with 2."""
 
 
 class Record(BaseModel):
@@ -141,7 +141,7 @@ class Result(Record):
 
 
 class Observation(NamedTuple):
-    """What an agent is given each turn. ``hidden`` is None unless the agent is a declared reference (oracle)."""
+    """What an agent is given each turn; ``hidden`` is None unless it is a declared reference (oracle)."""
 
     dialogue: tuple[Turn, ...]
     profile: Mapping[str, Scalar]
@@ -150,7 +150,7 @@ class Observation(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one assistant turn led to: the user's acts, the named rewards and costs, and why it ended (or None)."""
+    """What one assistant turn led to: the user's acts, named rewards and costs, why it ended (or None)."""
 
     user_acts: tuple[DialogueAct, ...]
     rewards: Mapping[str, float]
@@ -168,7 +168,7 @@ class Dialogue(Protocol):
         ...
 
     def step(self, acts: Sequence[DialogueAct], user_acts: Sequence[DialogueAct] | None = None) -> Step:
-        """Advance by one assistant turn. ``user_acts`` replaces the user model's choice (a claimed user seat)."""
+        """Advance by one assistant turn; ``user_acts`` replaces the user model's choice (a claimed seat)."""
         ...
 
     def hidden(self) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ _AGENT = text_key("agent")
 
 
 def agent_seed(task_id: str, seed: int) -> int:
-    """The seed of an agent's own randomness in a dialogue: the same whoever else plays it, and in any process."""
+    """The seed of an agent's own randomness in a dialogue: the same in any process."""
     return mix(_AGENT, text_key(task_id), seed)
 
 
@@ -29,7 +29,8 @@ def speak(episode: Episode, session: Any, sees_hidden_state: bool) -> str | None
     except DialogGymError:
         raise
     except Exception as error:  # an agent may fail in any way; its author needs the task and the cause
-        raise DialogGymError(f"the agent failed on task {episode.task.id}: {type(error).__name__}: {error}") from error
+        cause = f"{type(error).__name__}: {error}"
+        raise DialogGymError(f"the agent failed on task {episode.task.id}: {cause}") from error
     text, thought = (reply.text, reply.thought) if isinstance(reply, Turn) else (reply, None)
     if not isinstance(text, str):
         raise DialogGymError(f"the agent returned {type(reply).__name__}, not a text (str) or a Turn")

@@ -1,7 +1,7 @@
 """Spaces for dialogue: free text, dialogues and profiles.
 
-`gymnasium.spaces.Text` accepts only a fixed character set and checks every character, so ordinary sentences fall
-outside it; these spaces check type and length.
+`gymnasium.spaces.Text` accepts only a fixed character set and checks every character, so ordinary sentences
+fall outside it; these spaces check type and length.
 """
 
 from collections.abc import Mapping

@@ -1,9 +1,9 @@
-"""Measure the grounder on the hand-made utterances: act-level F1, claim accuracy and precision, F1 per intent.
+"""Measure the grounder on the hand-made utterances: act F1, claim accuracy and precision, F1 per intent.
 
     python scripts/measure_grounder.py [--split dev|test|all] [--errors] [--json]
 
-A claim is an (intent, slot, value) of an act that states or proposes something; it counts as read when it is found exactly.
-Misses are printed for the dev split only, so that the test split stays unseen.
+A claim is an (intent, slot, value) of an act that states or proposes something; it counts as read when it is
+found exactly. Misses are printed for the dev split only, so that the test split stays unseen.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """Amounts, percentages, durations and dates in free English text, and how to write them back.
 
-The patterns hold no unbounded repetition next to another one, so a scan is linear in the text's length; values that
+The patterns hold no unbounded repetition next to another one, so a scan is linear in the text's length;
+values that
 make no sense (a 13th month, a number of 5,000 digits) are left out rather than raised.
 """
 
@@ -28,7 +29,8 @@ class Quantity(NamedTuple):
 
 
 MONTHS = (
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+    "november",
     "december",
 )  # fmt: skip
 _SMALL = [
@@ -74,10 +76,12 @@ _DIGITS = r"[0-9]{1,3}(?:[,\u00a0\u202f'][0-9]{3}){1,4}(?![0-9])(?:\.[0-9]+)?|[0
 _MONTH = r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)(?:[a-z]{2,6}\b)?\.?"
 _ORDINAL = r"[0-9]{1,2}(?:st|nd|rd|th)?"
 _UNIT = (
-    r"[- \t\n\u00a0]{0,2}(?P<percent>%|per[- ]?cent\b|pct\b)(?:[ ]?(?:(?:a|per)[ ](?:year|annum)\b|p\.?a\b\.?))?"
+    r"[- \t\n\u00a0]{0,2}(?P<percent>%|per[- ]?cent\b|pct\b)(?:[ ]?(?:(?:a|per)[ ](?:year|annum)\b"
+    r"|p\.?a\b\.?))?"
     r"|[- \t\n\u00a0]{0,2}(?:interest[- ]free[ ]|equal[ ]|calendar[ ]|working[ ]|business[ ]|full[ ])?"
     r"(?P<time>days?|weeks?|months?|mos?|years?|yrs?)\b"
-    r"|[- ](?P<parts>(?:(?:equal|easy|monthly)[ ]){0,2}instal+ments\b|(?:(?:equal|easy|monthly)[ ]){1,2}payments\b|payments(?=[ ](?:of|at|à)\b))"
+    r"|[- ](?P<parts>(?:(?:equal|easy|monthly)[ ]){0,2}instal+ments\b|(?:(?:equal|easy"
+    r"|monthly)[ ]){1,2}payments\b|payments(?=[ ](?:of|at|à)\b))"
     r"(?!,? (?:are|is|were|was|have|had|late|overdue|missed|behind|in arrears|open|outstanding|unpaid)\b)"
     r"|[ ]?(?P<apr>apr\b)"
     r"|[ ]?(?:dollars?|euros?|pounds?|bucks|yuan|usd|eur|gbp|rmb|cny|credits)\b"
@@ -85,9 +89,11 @@ _UNIT = (
 _DATES = (
     r"(?P<iso>[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?![0-9]))"
     rf"|(?P<day_first>{_ORDINAL}[ ](?:of[ ])?{_MONTH},?[ ][0-9]{{4}}\b)"
-    rf"|(?P<month_first>{_MONTH}[ ](?:the[ ])?{_ORDINAL}(?:,?[ ][0-9]{{4}}\b|\b(?!\.[0-9]|[-,0-9 ]{{0,4}}(?:%|day|month))))"
+    rf"|(?P<month_first>{_MONTH}[ ](?:the[ ])?{_ORDINAL}(?:,?[ ][0-9]{{4}}\b|\b(?!\.[0-9]"
+    rf"|[-,0-9 ]{{0,4}}(?:%|day|month))))"
     r"|(?P<slashed>[0-9]{1,2}(?P<sep>[/.])[0-9]{1,2}(?P=sep)[0-9]{4}(?![0-9]))"
-    rf"|(?P<skip>[0-9]{{1,2}}[/:][0-9]{{1,2}}(?![0-9/])|{_ORDINAL}[ ](?:of[ ])?{_MONTH}|[0-9]{{1,3}}(?:st|nd|rd|th)\b)"
+    rf"|(?P<skip>[0-9]{{1,2}}[/:][0-9]{{1,2}}(?![0-9/])|{_ORDINAL}[ ](?:of[ ])?{_MONTH}|[0-9]{{1,3}}(?:st"
+    rf"|nd|rd|th)\b)"
 )
 _SCAN = re.compile(
     rf"(?:{_DATES}|(?P<half>half[- ](?:an?[ ])?year\b|(?:a|one)[ ]year[ ]and[ ]a[ ]half\b)"
@@ -101,7 +107,7 @@ _START = re.compile(
     r"|an?[- ](?:day|week|month|year|hundred|thousand|grand|couple))"
 )
 _RATE_BEFORE = re.compile(
-    r"\b(?:apr|(?:annual|yearly|interest) rate)(?: (?:of|is|at|stays at|will be|would be))?:? ?$"
+    r"\b(?:apr|(?:annual|yearly|interest|percentage) rate)(?: (?:of|is|at|stays at|will be|would be))?:? ?$"
 )
 _TIME = {"d": ("days", 1), "w": ("days", 7), "m": ("months", 1), "y": ("months", 12)}
 _NUMBER = re.compile(r"[0-9]+|\.")
@@ -111,8 +117,10 @@ def find_quantities(text: str) -> list[Quantity]:
     """All quantities in a text, in order of appearance, not overlapping.
 
     Numbers may be written in digits ("5,000.00", "3.5k") or words ("two thousand five hundred"). Dates with
-    digits and slashes or dots are read day first; dates without a year are left out. Two weeks are 14 days, two
-    years 24 months, "a year" 12 months; "a day" 1 day. A bare "one" is not a quantity (it is usually a pronoun).
+    digits and slashes or dots are read day first; dates without a year are left out. Two weeks are 14
+    days, two
+    years 24 months, "a year" 12 months; "a day" 1 day. A bare "one" is not a quantity (it is usually a
+    pronoun).
 
     Args:
         text: anything; linear time, never raises.

@@ -1,4 +1,4 @@
-"""`EcomDialogActs-v0`: the shop at act level for classical RL, ``Box`` observations and ``MultiDiscrete`` actions."""
+"""`EcomDialogActs-v0`: the shop at act level for classical RL, ``Box`` and ``MultiDiscrete``."""
 
 from collections.abc import Mapping
 from typing import Any, SupportsFloat
@@ -27,9 +27,10 @@ def act_spaces(domain: Any) -> tuple[spaces.Box, spaces.MultiDiscrete, int]:
 class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
     """One dialogue at act level.
 
-    Observation: float32 vector, the visible profile and the conversation so far. Action: two moves and four slot
-    values (`dialog_gym.domains.credit.moves`). ``info["action_mask"]`` is an int8 vector over the concatenated
-    action dimensions, 1 where a choice makes sense under the shop's rules. `acts` names what an action says.
+    Observation: float32 vector, the visible profile and the conversation so far. Action: two moves and four
+    slot values (`dialog_gym.domains.credit.moves`). ``info["action_mask"]`` is an int8 vector over the
+    concatenated action dimensions, 1 where a choice makes sense under the shop's rules. `acts` names what an
+    action says.
     """
 
     metadata = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012 - Gymnasium's own annotation
@@ -77,7 +78,7 @@ class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
         if seed is not None or not self._queue.started:
             self._queue.restart(self.np_random)
         episode = self._next(options or {})
-        task_id = self.domain.task_id(self._space, episode.index)
+        task_id = self.domain.task_id(self._space, episode.task_index)
         self._dialogue = self.domain.begin(_bare(task_id, self._space), episode.starts, episode.row, False)
         self._observation[: self._profile_size] = episode.starts.profile[episode.row]
         self._lines = [f"user: {act.intent}" for act in self._dialogue.open()]
@@ -143,7 +144,7 @@ class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
     def _info(self, costs: Mapping[str, float]) -> dict[str, Any]:
         return {"action_mask": self._action_mask(), "cost": float(len(costs)), "costs": costs, "rewards": {}}
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """The dialogue so far: the agent's turns in template wording, the user's as acts."""
         return "\n".join(self._lines) if self.render_mode == "ansi" else None
 

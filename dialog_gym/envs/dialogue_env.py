@@ -1,6 +1,7 @@
 """`EcomDialog-v0`: the agent speaks (text, act notation or JSON acts), a simulated shopper answers."""
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -25,7 +26,12 @@ def make_domain(domain: Any, **options: Any) -> Any:
         DialogGymError: unknown name, or options for a ready domain.
     """
     if isinstance(domain, str):
-        return plugins.load("domains", domain)(**options)
+        maker = plugins.load("domains", domain)
+        known = signature(maker).parameters
+        for name in options:
+            if name not in known:
+                raise DialogGymError(f"unknown option {name!r}; {plugins.nearest(name, known)}")
+        return maker(**options)
     if any(value is not None for value in options.values()):
         raise DialogGymError("domain options only go with a domain given by name")
     return domain
@@ -35,9 +41,10 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
     """A shop's dialogue as a Gymnasium environment.
 
     Observation: ``dialogue`` (tuple of `Turn`), ``profile`` (visible CRM attributes), ``guidelines`` (text).
-    Action: a text. Plain text is read by the grounder; act notation, JSON acts and tau2-bench's encodings are read
-    as acts. Reward: weighted sum of the named rewards in ``info["rewards"]``; ``info["cost"]`` counts violations.
-    An action that cannot be read is heard as silence and explained in ``info["action_error"]``.
+    Action: a text. Plain text is read by the grounder; act notation, JSON acts and tau2-bench's encodings
+    are read as acts. Reward: weighted sum of the named rewards in ``info["rewards"]``; ``info["cost"]``
+    counts violations. An action that cannot be read is heard as silence and explained in
+    ``info["action_error"]``.
     """
 
     metadata = {"render_modes": ["ansi", "human"], "render_fps": 4}  # noqa: RUF012 - Gymnasium's own annotation
@@ -68,7 +75,8 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
             reward_weights: Changes to the default weights of the named rewards.
             profile_source: ``generator`` or ``real``.
             render_mode: ``ansi`` returns the dialogue as text, ``human`` prints each turn.
-            options: Further options of the domain (``rulebook``, ``styles``, ``difficulty``, ``data_dir``, ...).
+            options: Further options of the domain (``rulebook``, ``styles``, ``difficulty``, ``data_dir``,
+            ...).
 
         Raises:
             DialogGymError: an option has an unknown name or value.
@@ -104,7 +112,8 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
             options: ``{"task": index | id | Task}`` picks the task; else it is drawn from the split.
 
         Returns:
-            Observation and info (``task_id``, ``rewards``, ``cost``, and for tau2 users ``policy`` and ``tools``).
+            Observation and info (``task_id``, ``rewards``, ``cost``, and for tau2 users ``policy`` and
+            ``tools``).
 
         Raises:
             DialogGymError: an option or the task is unknown.
@@ -152,7 +161,7 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
         return [self._drawn(Prepared(seed, index, starts, row)) for row, (seed, index) in enumerate(pairs)]
 
     def _drawn(self, ready: Prepared) -> Episode:
-        task = self.domain.write(self.space, ready.starts.shoppers, ready.row, ready.index)
+        task = self.domain.write(self.space, ready.starts.shoppers, ready.row, ready.task_index)
         dialogue = self.domain.begin(task, ready.starts, ready.row)
         return Episode(self.domain, self.simulator, task, dialogue, ready.seed)
 
@@ -181,7 +190,7 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
             raise DialogGymError("the dialogue is over (or never began): call reset() before step()")
         return self.episode
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """The dialogue so far as ``role: text`` lines (``ansi``); ``human`` prints turns as they happen."""
         if self.render_mode != "ansi" or self.episode is None:
             return None

@@ -69,7 +69,7 @@ class Table:
             raise DialogGymError("there is no dialogue yet: call reset() first")
         return self.game.episode
 
-    # -- taking turns ----------------------------------------------------------------------------------------
+    # -- taking turns
 
     def reset(self, seed: int | None, options: Mapping[str, Any] | None) -> None:
         """Begin a dialogue; see `DialogueEnv.reset`, whose dialogues these are.
@@ -167,7 +167,7 @@ class Table:
             seat: float(step.rewards["satisfaction"]) if seat == USER else earned for seat in self.seats.open
         }
 
-    # -- what seats see --------------------------------------------------------------------------------------
+    # -- what seats see
 
     def _dialogue(self, *, private: bool) -> tuple[Turn, ...]:
         """All turns, also one that is yet unanswered; with the assistant's thoughts only for its own side."""

@@ -1,8 +1,9 @@
 """Seeds of successive episodes, and the dialogues they start, prepared in growing batches.
 
-A lane's key comes from its ``np_random``; episode k has the seed ``mix(key, k)``, from which the task is drawn too.
-A vector environment does the same for all lanes at once, so episode k after ``reset(seed=s)`` is the same dialogue
-alone and in a batch. Preparing one dialogue costs nearly as much as preparing a hundred, hence the batches.
+A lane's key comes from its ``np_random``; episode k has the seed ``mix(key, k)``, from which the task is
+drawn too. A vector environment does the same for all lanes at once, so episode k after ``reset(seed=s)`` is
+the same dialogue alone and in a batch. Preparing one dialogue costs nearly as much as preparing a hundred,
+hence the batches.
 """
 
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ class Prepared(NamedTuple):
     """One episode ready to begin: its seed, its task's index, and its row in the domain's starts."""
 
     seed: int
-    index: int
+    task_index: int
     starts: Any
     row: int
 

@@ -1,7 +1,7 @@
-"""The native vector environment behind ``gym.make_vec("EcomDialogActs-v0", vectorization_mode="vector_entry_point")``.
+"""The native vector environment: ``make_vec("EcomDialogActs-v0", vectorization_mode="vector_entry_point")``.
 
-All N dialogues advance in one set of array operations. Lane i of ``reset(seed=s)`` plays exactly the episodes that
-`ActsEnv` plays after ``reset(seed=s + i)``.
+All N dialogues advance in one set of array operations. Lane i of ``reset(seed=s)`` plays exactly the
+episodes that `ActsEnv` plays after ``reset(seed=s + i)``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,8 +32,9 @@ _SILENT = -1
 class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """N act-level dialogues in arrays; observations, actions and rewards as in `ActsEnv`, stacked.
 
-    ``info`` has ``action_mask`` (int8[N, M]), ``cost`` (float[N]), ``rewards`` (name to float[N]) and, when some
-    dialogue ended, ``ended_by`` (index into `END_REASONS`, -1 while running) and ``outcome`` (name to array).
+    ``info`` has ``action_mask`` (int8[N, M]), ``cost`` (float[N]), ``rewards`` (name to float[N]) and, when
+    some dialogue ended, ``ended_by`` (index into `END_REASONS`, -1 while running) and ``outcome`` (name to
+    array).
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 - Gymnasium's annotation
@@ -85,7 +86,7 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
         self._mask = ActionMask(ARRAYS, self.dynamics.moves.nvec) if action_masks else None
         self._mask_size = sum(self.dynamics.moves.nvec)
         self._bank = EpisodeBank(self.domain, space, num_envs)
-        self._observation = np.zeros(self.observation_space.shape, np.float32)  # type: ignore[arg-type]
+        self._observation = np.zeros((num_envs, *self.single_observation_space.shape), np.float32)
         self._ended = np.zeros(num_envs, bool)
         self._state: Any = None
 
@@ -142,6 +143,7 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
         noise = self._bank.noise_of(s.turn)
         self.dynamics.step(s, self.dynamics.moves.read(lanes, s), dict(zip(NOISE, noise, strict=True)))
         rewards = self.dynamics.rewards(s)
+        rewards["progress"] = rewards["progress"].copy()  # the state's own array
         ended = s.ended != RUNNING
         cost = 1.0 * self.dynamics.ops.take(self.dynamics.tracker.bits.count, s.violations)
         if len(waiting):
@@ -172,7 +174,7 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
         )
 
     def _restart(self, lanes: np.ndarray) -> dict[str, Any]:
-        """Same-step autoreset: keep the last observation of the lanes that ended, begin their next dialogue."""
+        """Same-step autoreset: keep the last observation of ended lanes, begin their next dialogue."""
         last = np.empty(self.num_envs, object)
         final = self._observe()
         for lane in lanes:
@@ -183,9 +185,12 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
         return {"final_obs": last, "_final_obs": mask}
 
     def _outcome(self, ended: np.ndarray) -> dict[str, np.ndarray]:
-        """Facts of the dialogues that ended; entries of the others are meaningless (mask ``_outcome``)."""
+        """Facts of the dialogues that ended; entries of the others are meaningless (mask ``_outcome``).
+
+        Copies: the state's own arrays are overwritten when the next dialogues begin.
+        """
         s = self._state
-        return {
+        found = {
             "_outcome": ended,
             "reached": s.reached,
             "converted": s.converted,
@@ -199,6 +204,7 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
             "solvable": s.solvable != 0,
             "buyer": s.buyer,
         }
+        return {name: values.copy() for name, values in found.items()}
 
     def _observe(self) -> np.ndarray:
         self._features.fill(self._observation[:, self._profile_size :], self._state)

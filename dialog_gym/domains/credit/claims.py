@@ -5,10 +5,9 @@ through one tracker and one user model.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from dialog_gym.core import DialogueAct, Scalar
-from dialog_gym.domains.credit.moves import DEFAULT_AMOUNT
+from dialog_gym.domains.credit.moves import DEFAULT_AMOUNT, INTEREST_DAYS, MONTHS, MOVES, MoveReader
 from dialog_gym.domains.credit.ontology import NEED_SLOTS, NEXT_STEPS, OBJECTIONS, SOLUTIONS
 from dialog_gym.domains.credit.reasoning import basis_points, interest, monthly_instalment
 from dialog_gym.domains.credit.state import ACT, TOPIC, AgentTurn, State
@@ -82,7 +81,7 @@ def _eligibility(r: _Reading, slots: Slots) -> None:
 def _limit(r: _Reading, slots: Slots) -> None:
     product, amount = r.about(slots), _number(slots.get("amount"))
     if product < 0:
-        return r.claim("limit", amount in r.truth.limits)
+        return r.claim("limit", amount > 0 and amount in r.truth.limits)
     r.claim("limit", r.truth.eligible[product] and amount == r.truth.limits[product])
 
 
@@ -200,15 +199,15 @@ def read_turn(acts: Sequence[DialogueAct], state: State, truth: Truth) -> AgentT
         if reader := _READERS.get(act.intent):
             reader(r, act.slots)
     return AgentTurn(
-        acts=mask, count=len(acts), asked=r.asked, right=r.right & ~r.wrong, wrong=r.wrong, said_eligible=r.said_eligible,
-        said_ineligible=r.said_ineligible, said_rate=r.said_rate, said_fee=r.said_fee,
-        eligible_right=r.eligible_right, ineligible_right=r.ineligible_right, rate_right=r.rate_right,
-        fee_right=r.fee_right, offers=r.offers, product=r.product, amount=r.amount, addressed=r.addressed,
-        solved=r.solved, advised=r.advised,
+        acts=mask, count=len(acts), asked=r.asked, right=r.right & ~r.wrong, wrong=r.wrong,
+        said_eligible=r.said_eligible, said_ineligible=r.said_ineligible, said_rate=r.said_rate,
+        said_fee=r.said_fee, eligible_right=r.eligible_right, ineligible_right=r.ineligible_right,
+        rate_right=r.rate_right, fee_right=r.fee_right, offers=r.offers, product=r.product, amount=r.amount,
+        addressed=r.addressed, solved=r.solved, advised=r.advised,
     )  # fmt: skip
 
 
-def acts_of(action: Sequence[int], reader: Any, state: State, truth: Truth) -> tuple[DialogueAct, ...]:
+def acts_of(action: Sequence[int], reader: MoveReader, state: State, truth: Truth) -> tuple[DialogueAct, ...]:
     """An act-level action as dialogue acts, with what the shop's systems fill in.
 
     Args:
@@ -217,8 +216,6 @@ def acts_of(action: Sequence[int], reader: Any, state: State, truth: Truth) -> t
         state: The state before the turn.
         truth: The customer's facts.
     """
-    from dialog_gym.domains.credit.moves import MONTHS, MOVES
-
     first, second, p, amount, rate, months = (int(index) for index in action)
     named = reader.amounts[amount] or state.heard_amount
     values = _Fill(truth, p, named, reader.rates[rate] / 1e4, MONTHS[months])
@@ -249,10 +246,8 @@ class _Fill:
         return self.truth.products[self.p]
 
     def _inform_eligibility(self, verdict: str) -> dict[str, Scalar]:
-        reason = self.truth.reasons[self.p]
-        return {"product": self._product()} | (
-            {"reason": reason} if verdict == "ineligible" and reason else {}
-        )
+        reason, said = self.truth.reasons[self.p], dict[str, Scalar](product=self._product())
+        return said | ({"reason": reason} if verdict == "ineligible" and reason else {})
 
     def _inform_limit(self, _: str) -> dict[str, Scalar]:
         return {"product": self._product(), "amount": self.amount}
@@ -264,9 +259,10 @@ class _Fill:
         return {"product": self._product(), "fee": self.truth.fees[self.p] / 1e4}
 
     def _inform_interest(self, _: str) -> dict[str, Scalar]:
-        principal, days = self.amount or DEFAULT_AMOUNT, 30
+        principal, days = self.amount or DEFAULT_AMOUNT, INTEREST_DAYS
         return {
-            "amount": principal, "days": days, "interest": interest(principal, self.rate, days), "product": self._product()
+            "amount": principal, "days": days, "interest": interest(principal, self.rate, days),
+            "product": self._product(),
         }  # fmt: skip
 
     def _inform_instalment(self, _: str) -> dict[str, Scalar]:

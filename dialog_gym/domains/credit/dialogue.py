@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from dialog_gym.core import DialogueAct, EndReason, Scalar, Step, Task
 from dialog_gym.domains.credit.claims import acts_of, read_turn
@@ -190,7 +190,7 @@ class CreditDialogue:
     @property
     def ended_by(self) -> EndReason | None:
         """Why the dialogue is over, or None."""
-        return None if self.state.ended == RUNNING else cast(EndReason, END_REASONS[self.state.ended])
+        return None if self.state.ended == RUNNING else END_REASONS[self.state.ended]
 
     def open(self) -> tuple[DialogueAct, ...]:
         """The user's opening acts; empty in the sale scenario, where the agent speaks first."""

@@ -1,7 +1,7 @@
 """Difficulty: one integer 0-9 that moves every axis. The turn budget stays fixed.
 
-The axes follow the published idea of a single difficulty integer with several monotone axes (EcomRLVE); the numbers
-are ours. `replace(axes(0), trust=axes(9).trust)` moves one axis alone, which the tests do.
+The axes follow the published idea of a single difficulty integer with several monotone axes (EcomRLVE); the
+numbers are ours. `replace(axes(0), trust=axes(9).trust)` moves one axis alone, which the tests do.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Axes:
     price_sensitivity: float
     """Mean weight a user gives to cost."""
     typos: float
-    """Probability that a user turn is too badly typed to be read; also the share of mistyped words times two."""
+    """Probability that a user turn is too badly typed to be read; half of it is the share of slips."""
     mind_change: float
     """Probability that the wanted amount changes during the dialogue."""
     missing: float

@@ -1,16 +1,17 @@
 """The credit domain: everything the environments need, behind one object."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dialog_gym.core import DialogGymError, DialogueAct, Task, Turn
-from dialog_gym.domains.credit import user_model
 from dialog_gym.domains.credit.agent_wording import word_assistant
 from dialog_gym.domains.credit.dialogue import CreditDialogue
 from dialog_gym.domains.credit.difficulty import Axes, axes
@@ -80,7 +81,8 @@ class CreditDomain:
         Args:
             rulebook: A TOML rulebook; without it, the shipped one.
             profile_source: ``generator`` (fitted to real clients) or ``real`` (rows of the UCI data set).
-            data_dir: Where the data sets are; only for ``real``; default the environment variable DIALOG_GYM_DATA.
+            data_dir: Where the data sets are; only for ``real``; default the environment variable
+            DIALOG_GYM_DATA.
             styles: Buyer styles; default all on the test split, all but the held-out one elsewhere.
             difficulty: Axes (see `difficulty.Axes`) that override the level's.
             coefficients: User-model coefficients to override.
@@ -105,12 +107,15 @@ class CreditDomain:
         self.config_hash = self._hash()
 
     def _hash(self) -> str:
-        parts = (self.rulebook.model_dump_json(), repr(sorted(self.coefficients.items())), repr(self.max_turns),
-                 repr(self.styles), repr(sorted(self.difficulty.items())), self.profile_source,
-                 repr(sorted(user_model.shipped()["default"].items())), self.version)  # fmt: skip
+        """Of everything that decides how a dialogue goes: rules, model, wording, and this domain's options."""
+        options = [self.coefficients, self.difficulty, self.styles, self.max_turns, self.profile_source]
+        parts = [self.version, self.rulebook.model_dump_json(), json.dumps(options, sort_keys=True)]
+        folder = files("dialog_gym.domains.credit")
+        data = sorted((f for f in folder.iterdir() if f.name.endswith((".toml", ".json"))), key=lambda f: f.name)
+        parts += [f.read_text("utf-8") for f in data if f.name != "rulebook.toml"]
         return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
-    # -- tasks ----------------------------------------------------------------------------------------------------
+    # -- tasks
 
     def space(self, *, split: str, scenario: str, level: int) -> TaskSpace:
         """The tasks of a split.
@@ -177,7 +182,7 @@ class CreditDomain:
             raise DialogGymError(f"task id {task_id!r} is not of the form credit/scenario/split/level/index")
         return self.task(int(parts[4]), split=parts[2], scenario=parts[1], level=int(parts[3]))
 
-    # -- dialogues ------------------------------------------------------------------------------------------------
+    # -- dialogues
 
     def start(self, task: Task, seed: int) -> CreditDialogue:
         """Begin a dialogue; ``seed`` and the task's id fix all of the user's randomness.
@@ -238,7 +243,7 @@ class CreditDomain:
         space = self.space(split="train", scenario=SCENARIOS[0], level=0)
         return int(profile_features(draw_tasks(space, np.arange(1), self.rulebook)).shape[1])
 
-    # -- language -------------------------------------------------------------------------------------------------
+    # -- language
 
     def read_assistant(self, text: str, dialogue: Sequence[Turn] = ()) -> tuple[DialogueAct, ...]:
         """The grounder: acts and claims in free agent text."""

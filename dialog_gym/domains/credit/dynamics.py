@@ -1,4 +1,4 @@
-"""One step of N dialogues: tracker and user model in order. The only place where their order is written down."""
+"""One step of N dialogues: tracker and user model, and the only place where their order is written down."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The act-level observation and action mask: only what the agent may know (profile, what was said, what it read)."""
+"""The act-level observation and action mask, made only of what the agent may know."""
 
 from typing import Any
 

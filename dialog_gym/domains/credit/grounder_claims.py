@@ -1,7 +1,7 @@
-"""Claims in one sentence: verdicts, limits, rates, fees, coupons and reactivation dates, each with its values.
+"""Claims in one sentence: what was read so far, and verdicts with their reasons.
 
-A claim is anchored by a cue ("eligible", "at most", "set-up fee") and takes the products and quantities of its region,
-which is the stretch of the sentence up to the boundary before the next anchor.
+A claim is anchored by a cue ("eligible", "at most", "set-up fee") and takes the products and quantities of
+its region: the stretch of the sentence up to the boundary before the next anchor.
 """
 
 import re
@@ -19,23 +19,11 @@ CARRY = "?"
 _REASON_WORD = re.compile(
     r"\b(?:because|since|as (?:you|your|the|we|it)|due to|given that|owing to|on account of|while|until) "
 )
-_NO_RATE = re.compile(
-    r"(?:,? ?(?:of (?!interest)|off|sure|discount|cheaper|lower|less|more|higher|safe|certain|honest|secure|used|utili)|\w* ?cashback)"
-)
-_MONTHLY = re.compile(r",? ?(?:(?:a|per|each|every) month|monthly|#m)")
-_NO_RATE_BEFORE = re.compile(
-    r"(?:used|using|utili[sz]ation(?: is)?(?: at)?|hundred|drawn|save|discount(?: of)?|spent|uses?|saves?|cashback(?: of)?|trust (?:us|me)) (?:\w+ )?$"
-)
 _PLAIN_VERDICT = re.compile(r"elig|approve|qualif|entitle|accept|open|available|refuse|decline|reject|turned")
 _NOT_THIS = re.compile(r"(?<!if )\bnot (?:for |on |to |with )?(?:the |an? |our )?$")
 _AGAINST = re.compile(
     r"\b(?:not|no|too|never|unfortunately|sadly|below|insufficient|afraid|lacks?|falls?|sorry|regret)\b"
 )
-_OTHER_FEE = re.compile(r"hidden|late|penalty|extra")
-_NOT_FREE_DAYS = re.compile(
-    r"(?:valid(?: \w+)? for|expires? in|within|runs out in|last|every|good for|left|next)(?: \w+)? $"
-)
-_NOT_EXPIRY = re.compile(r"(?:issued|granted|given|sent|got it|received|from)(?: \w+){0,2} $")
 
 
 _ANCHORS = frozenset(
@@ -92,7 +80,7 @@ class Reading:
         ]
 
     def products(self, start: int, end: int) -> list[str]:
-        """Products named between two positions, reasons left out; of the same sentence before it, if there are none."""
+        """Products named between two positions, not in a reason; else the nearest one before or after."""
         inside = [
             m
             for m in self.part.mentions
@@ -196,13 +184,11 @@ def _is_verdict(reading: Reading, hit: Hit) -> bool:
     if hit.cue.intent == "offer":
         return offer_refused(reading.text, hit)
     limits = reading.families.get("limit")
-    if (
-        limits
-        and any(m.quantity is not None and m.quantity.kind == "amount" for m in reading.part.mentions)
-        and not _PLAIN_VERDICT.search(reading.text, hit.start, hit.end)
-    ):
-        if any(h.cue.value == "over" or h.start < hit.end for h in limits):
-            return False
+    about_amount = limits and any(
+        m.quantity is not None and m.quantity.kind == "amount" for m in reading.part.mentions
+    )
+    if limits and about_amount and not _PLAIN_VERDICT.search(reading.text, hit.start, hit.end):
+        return not any(h.cue.value == "over" or h.start < hit.end for h in limits)
     return hit.cue.intent in ("eligible", "blocked", "stands_in_way")
 
 
@@ -220,9 +206,7 @@ def offer_refused(text: str, hit: Hit) -> bool:
 
 def _reason(reading: Reading, start: int, end: int) -> str | None:
     near = [hit for hit in reading.reasons if start <= hit.start < end] or list(reading.reasons)
-    if not near and any(
-        16 <= _number(q) <= 25 for _, q in reading.quantities("amount", 0, len(reading.text))
-    ):
+    if not near and any(16 <= number(q) <= 25 for _, q in reading.quantities("amount", 0, len(reading.text))):
         return "age"
     return best_reason(near)
 
@@ -236,135 +220,7 @@ def best_reason(hits: Sequence[Hit]) -> str | None:
     return max(weight, key=weight.__getitem__) if weight else None
 
 
-def read_limits(reading: Reading) -> None:
-    """Limits: "up to 3,500", "at most", "your limit is"."""
-    for start, end, inside in reading.regions:
-        anchors = [hit for hit in inside if hit.cue.intent == "limit"]
-        values = reading.quantities("amount", start, end) if anchors else []
-        if values:
-            for position, product, quantity in _paired(values, reading.products(start, end), anchors[0]):
-                reading.used.add(position)
-                reading.add(position, "inform_limit", product=product, amount=_number(quantity))
-
-
-def read_fees(reading: Reading) -> None:
-    """Set-up fees as a share of the amount; "no fee" is 0."""
-    for start, end, inside in reading.regions:
-        anchors = [hit for hit in inside if hit.cue.intent in ("fee", "nofee")]
-        values = reading.quantities("percent", start, end) if anchors else []
-        if values:
-            for position, product, quantity in _paired(values, reading.products(start, end), anchors[0]):
-                reading.used.add(position)
-                reading.add(position, "inform_fees", product=product, fee=_number(quantity))
-            continue
-        free = [
-            hit
-            for hit in anchors
-            if hit.cue.intent == "nofee" and not _OTHER_FEE.search(reading.text, hit.start, hit.end)
-        ]
-        if free:
-            for product in reading.products(start, end):
-                reading.add(free[0].end - 1, "inform_fees", product=product, fee=0)
-
-
-def _may_be_rate(reading: Reading, value: tuple[int, Quantity]) -> bool:
-    at, quantity = value
-    text, start = reading.text, 0
-    if _NO_RATE.match(text, at + 2) or _NO_RATE_BEFORE.search(text, max(0, at - 40), at):
-        return False
-    return _number(quantity) <= 0.6
-
-
-def _paired(
-    values: list[tuple[int, Quantity]], products: list[str], anchor: Hit
-) -> list[tuple[int, str, Quantity]]:
-    """Values with their products: one by one when there are as many of both, else the value at the anchor for all."""
-    if len(values) == len(products):
-        return [(at, product, quantity) for (at, quantity), product in zip(values, products, strict=True)]
-    after = [value for value in values if value[0] >= anchor.start]
-    at, quantity = after[0] if after else values[-1]
-    return [(at, product, quantity) for product in products]
-
-
-def read_rates(reading: Reading) -> None:
-    """Annual rates: percentages that nothing else has claimed; a rate per month is multiplied by 12."""
-    part, text = reading.part, reading.text
-    kept = [
-        value for value in reading.quantities("percent", 0, part.question) if _may_be_rate(reading, value)
-    ]
-    if not kept:
-        return
-    products = reading.products(0, part.question)
-    if len(kept) == len(products):
-        pairs = list(zip(kept, products, strict=True))
-    else:
-        pairs = [(value, _nearest(reading, value[0])) for value in kept]
-    for (at, quantity), product in pairs:
-        reading.used.add(at)
-        factor = 12 if _MONTHLY.match(text, at + 2) else 1
-        reading.add(at, "inform_rate", product=product, rate=round(_number(quantity) * factor, 8))
-
-
-def _nearest(reading: Reading, at: int) -> str:
-    named = [m for m in reading.part.mentions if m.product is not None]
-    best = min(named, key=lambda m: abs(m.position - at), default=None)
-    return CARRY if best is None or best.product is None else best.product
-
-
-def read_free_of_interest(reading: Reading) -> None:
-    """A product without interest has the rate 0; days without interest are a coupon's."""
-    part = reading.part
-    hits = [hit for hit in reading.families.get("nointerest", ()) if hit.start < part.question]
-    named = [m.product for m in part.mentions if m.product is not None and m.position < part.question]
-    timed = any(
-        m.quantity is not None and m.quantity.kind in ("days", "months", "percent") for m in part.mentions
-    )
-    if (
-        hits
-        and named
-        and not timed
-        and not any(h.cue.value == "word" for h in reading.families.get("coupon", ()))
-    ):
-        reading.add(hits[0].start, "inform_rate", product=reading.products(0, part.question)[-1], rate=0)
-
-
-_COUPON_SLOTS = (("amount", "amount"), ("days", "days"), ("months", "days"), ("date", "expires"))
-
-
-def read_coupon(reading: Reading) -> None:
-    """Value, interest-free days and last day of a coupon."""
-    end, text = reading.part.question, reading.text
-    anchors = [hit for hit in reading.families["coupon"] if hit.start < end]
-    if not anchors:
-        return
-    slots: dict[str, Scalar] = {}
-    for kind, slot in _COUPON_SLOTS:
-        trap = _NOT_EXPIRY if slot == "expires" else _NOT_FREE_DAYS if slot == "days" else None
-        for at, quantity in reading.quantities(kind, 0, end):
-            if slot not in slots and (trap is None or not trap.search(text, max(0, at - 30), at)):
-                reading.used.add(at)
-                slots[slot] = (
-                    quantity.value
-                    if slot == "expires"
-                    else _number(quantity) * (30 if kind == "months" else 1)
-                )
-    if slots:
-        reading.add(anchors[0].start, "inform_coupon", **slots)
-
-
-def read_reactivation(reading: Reading) -> None:
-    """The day from which a closed account can be opened again."""
-    part = reading.part
-    anchors = [hit for hit in reading.families.get("reactivation", ()) if hit.start < part.question]
-    dates = reading.quantities("date", 0, part.question)
-    if not anchors or not dates:
-        return
-    after = [value for value in dates if value[0] >= anchors[-1].start]
-    at, quantity = after[0] if after else dates[-1]
-    reading.used.add(at)
-    reading.add(at, "inform_reactivation", date=quantity.value)
-
-
-def _number(quantity: Quantity) -> int | float:
+def number(quantity: Quantity) -> int | float:
+    """The value of a quantity that is no date."""
     assert not isinstance(quantity.value, str)
     return quantity.value

@@ -10,19 +10,23 @@ from dialog_gym.domains.credit.grounder_claims import Reading
 from dialog_gym.domains.quantities import Quantity
 
 _PER_DAY = re.compile(
-    r"(?: (?:euros?|dollars?|pounds?|in interest|of interest|interest|only))?,?(?: (?:a|per|each|every|for each|for every) day\b| daily\b)"
+    r"(?: (?:euros?|dollars?|pounds?|in interest|of interest|interest|only))?,?(?: (?:a|per|each|every"
+    r"|for each|for every) day\b| daily\b)"
 )
 _UNIT_TOKEN = re.compile(r"(?: (?:in interest|of interest|interest))? #([dm])")
 _PER_MONTH = re.compile(
-    r"(?: (?:in interest|of interest|interest|only))?,?(?: (?:a|per|each|every|for each|for every) month\b| monthly\b| each\b| apiece\b| (?:in )?each (?:one|time))"
+    r"(?: (?:in interest|of interest|interest|only))?,?(?: (?:a|per|each|every|for each|for every) month\b"
+    r"| monthly\b| each\b| apiece\b| (?:in )?each (?:one|time))"
 )
 _INTEREST = re.compile(r"\binterest|\bcosts?\b|\bborrow|\bcharge|\bfinanc")
 _COST_VERB = re.compile(
-    r"\b(?:interest|costs?|charged?|pay|comes? to|that is|that would be|it is|makes?|means?|amounts? to|works out|runs to|you back|adds? up|cheap as"
+    r"\b(?:interest|costs?|charged?|pay|comes? to|that is|that would be|it is|makes?|means?|amounts? to"
+    r"|works out|runs to|you back|adds? up|cheap as"
     r"|would be|will be|price|total|equals?|just|only|about|barely|gives|give|=)\b"
 )
 _MONTHLY_BEFORE = re.compile(
-    r"(?:monthly (?:payments?|instalments?|rates?|amount|cost|sum|repayments?|charge)|(?:each|every|per) month|a month|instalments?|payments?)(?: [\w#@]+){0,5}:? $"
+    r"(?:monthly (?:payments?|instalments?|rates?|amount|cost|sum|repayments?|charge)|(?:each|every"
+    r"|per) month|a month|instalments?|payments?)(?: [\w#@]+){0,5}:? $"
 )
 _PARTS_BEFORE = re.compile(r"#m (?:of|at|x|for|each of|times) (?:only |just |about )?$")
 _DAILY_BEFORE = re.compile(

@@ -142,7 +142,8 @@ def _words(token: str) -> str:
 def compile_phrase(phrase: str) -> re.Pattern[str]:
     """A phrase of the lexicon (its syntax is described at the top of the TOML file) as a regular expression.
 
-    It is to be searched in a text with a blank before the first word: every element begins with the blank before it, so
+    It is to be searched in a text with a blank before the first word: every element begins with the blank
+    before it, so
     that the search stops at blanks only.
     """
     out = []
@@ -179,7 +180,7 @@ def _keys(token: str) -> frozenset[str]:
 
 
 def phrase_triggers(phrase: str) -> list[frozenset[str]]:
-    """For each obligatory element of a phrase the keys one of which a text must hold, the most telling first."""
+    """The keys of each obligatory element, one of which a text must hold; the most telling element first."""
     tokens = [
         t
         for t in phrase.split()
@@ -210,7 +211,8 @@ def load_lexicon() -> Lexicon:
                 index.setdefault(word, []).append(len(cues))
             pattern, *others = (compile_phrase(part) for part in phrase.split(" & "))
             cues.append(
-                Cue(key[1], key[2] or "", key[3] or "", entry.get("when", "any"), entry.get("negated") == "keep",
+                Cue(key[1], key[2] or "", key[3] or "", entry.get("when", "any"), entry.get("negated") ==
+                "keep",
                     pattern, tuple(others), tuple(more), _NEGATIVE.search(phrase) is not None)
             )  # fmt: skip
     return Lexicon(tuple(cues), {word: tuple(numbers) for word, numbers in index.items()})

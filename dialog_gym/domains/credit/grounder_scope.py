@@ -1,4 +1,4 @@
-"""Hits of the lexicon in a prepared text, and the scopes that decide what they count for: clauses, negation, questions."""
+"""Cues found in a sentence, and the scopes that decide what they count for: clause, negation, question."""
 
 import re
 from functools import lru_cache
@@ -10,7 +10,8 @@ from dialog_gym.domains.credit.grounder_text import Mention, Sentence
 _PUNCTUATION = str.maketrans(",.:;!?", "      ")
 _PRODUCT = re.compile(r"@[0-9]+")
 _NEGATOR = re.compile(
-    r"\b(?:(?<!why )(?<!why do )not(?! only)|no|never|without|nobody|none|nothing|unable|neither|hardly|barely|fails?|impossible|wrong to|untrue)\b"
+    r"\b(?:(?<!why )(?<!why do )not(?! only)|no|never|without|nobody|none|nothing|unable|neither|hardly"
+    r"|barely|fails?|impossible|wrong to|untrue)\b"
 )
 _SCOPE_START = re.compile(r"[,:] |\b(?:but|because|however|although|though|and|so|whereas) ")
 _CUT = re.compile(
@@ -21,20 +22,30 @@ _INVERTED = (
     r"(?:shall|should|may|can|could|would|will|do|does|did|are|is|have|has|am|might|was|were) (?:not )?"
     r"(?:i|you|we|it|that|this|there|the|your|my|our|any|anything|@[0-9]+)\b(?! know that)"
 )
-_OPENER = r"(?:(?<=^ )|(?<=[,:;] )|(?<=^ and )|(?<= and )|(?<= so )|(?<= but )|(?<= or )|(?<= then )|(?<= now )|(?<=^ so ))"
+_OPENER = (
+    r"(?:(?<=^ )|(?<=[,:;] )|(?<=^ and )|(?<= and )|(?<= so )|(?<= but )|(?<= or )|(?<= then )|(?<= now )"
+    r"|(?<=^ so ))"
+)
 _REQUEST = (
-    r"(?:please|kindly) (?!pay\b|settle|reapply|update|come|try|wait|upload|clear|see\b|hold|be |note|send us|apply|consider|wake|reactivate|stay)"
-    r"|tell me|(?:just )?let me know|i (?:would |will |also |just |only |do |still )*(?:need|like|have|want) (?:your|to (?:know|ask|confirm|verify|check that|make sure))"
-    r"|first i|before (?:we|i)|for (?:your |data |)(?:security|protection|privacy)|(?:just )?say (?:yes|the word|ok)|just confirm|if you (?:agree|confirm|say yes|are happy|approve)|(?:just )?give (?:me|us)|confirm (?:that|your|who)|deal\b|i am (?:speaking|talking)"
+    r"(?:please|kindly) (?!pay\b|settle|reapply|update|come|try|wait|upload|clear|see\b|hold|be |note"
+    r"|send us|apply|consider|wake|reactivate|stay)"
+    r"|tell me|(?:just )?let me know|i (?:would |will |also |just |only |do |still )*(?:need|like|have"
+    r"|want) (?:your|to (?:know|ask|confirm|verify|check that|make sure))"
+    r"|first i|before (?:we|i)|for (?:your |data |)(?:security|protection|privacy)|(?:just )?say (?:yes"
+    r"|the word|ok)|just confirm|if you (?:agree|confirm|say yes|are happy|approve)|(?:just )?give (?:me"
+    r"|us)|confirm (?:that|your|who)|deal\b|i am (?:speaking|talking)"
 )
 _QUESTION = re.compile(
-    rf"{_OPENER}(?:{_INVERTED}|what\b|which (?:of|one|date|amount|name|sum|day)|who\b|whose|why\b|how\b|when\b|by when|by what|until when|am i|{_REQUEST})"
+    rf"{_OPENER}(?:{_INVERTED}|what\b|which (?:of|one|date|amount|name|sum|day)|who\b|whose|why\b|how\b"
+    rf"|when\b|by when|by what|until when|am i|{_REQUEST})"
 )
 _TAG = re.compile(
-    r", (?:(?:are|is|do|does|did|have|can|would|was|were) (?:not )?(?:you|it|that|we|i|they)(?: not)?|right|correct|yes|no|ok|okay) ?\? ?$"
+    r", (?:(?:are|is|do|does|did|have|can|would|was|were) (?:not )?(?:you|it|that|we|i|they)(?: not)?|right"
+    r"|correct|yes|no|ok|okay) ?\? ?$"
 )
 _PLAIN_QUESTION = re.compile(
-    rf"{_OPENER}(?:{_INVERTED}|what (?:is|are|do|did|would|amount|about|sum|kind|will|was)|who am|why not|how (?:much|soon|big|about|would|do|large|high|quickly|urgent)"
+    rf"{_OPENER}(?:{_INVERTED}|what (?:is|are|do|did|would|amount|about|sum|kind|will|was)|who am|why not"
+    rf"|how (?:much|soon|big|about|would|do|large|high|quickly|urgent)"
     rf"|when (?:do|would|will|is|are|should)|by when|{_REQUEST})"
 )
 
@@ -53,7 +64,7 @@ class Hit(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A sentence with what was found in it; from ``question`` on it asks (the end of the text when it does not ask)."""
+    """A sentence with what was found in it; from ``question`` on it asks (its end when it does not ask)."""
 
     text: str
     question: int
@@ -64,7 +75,8 @@ class Part(NamedTuple):
 def read_part(sentence: Sentence) -> Part:
     """Find the cues of a sentence.
 
-    Sentences that differ in their numbers only look alike by now, so results are kept: an agent that speaks in
+    Sentences that differ in their numbers only look alike by now, so results are kept: an agent that
+    speaks in
     templates is read several times faster.
     """
     question, hits = (_known if len(sentence.text) <= 300 else _search)(sentence.text)
@@ -101,7 +113,7 @@ def find_hits(text: str) -> list[Hit]:
 
 
 def _bag_span(text: str, match: re.Match[str], cue: Cue) -> tuple[int, int] | None:
-    """The stretch that holds all words of a bag around one of them, within a clause; None if one is missing."""
+    """The stretch of a clause that holds all words of a bag, around one of them; None if one is missing."""
     start, end = match.span()
     low, high = max(0, start - BAG_REACH), min(len(text), end + BAG_REACH)
     for stop in _STOP.finditer(text, low, high):
@@ -124,7 +136,7 @@ def _counts(hit: Hit, question: int) -> bool:
 
 
 def _question_start(text: str) -> int:
-    """Where the asking part of a sentence begins: everything before it is stated ("you qualify, so shall I ...?")."""
+    """Where a sentence begins to ask; what comes before is stated ("you qualify, so shall I ...?")."""
     if text.rstrip()[-1:] == "?":
         if _TAG.search(text):
             return 0

@@ -1,6 +1,7 @@
 """Reading preparation: plain lower-case text in which products and quantities are placeholders.
 
-After `prepare`, "You're not eligible for the **Pay-Later** up to 3,500!" is "you are not eligible for the @0 up to #a!",
+After `prepare`, "You're not eligible for the **Pay-Later** up to 3,500!" is "you are not eligible for the
+@0 up to #a!",
 so that every full stop ends a sentence and a phrase can ask for "a product" or "an amount".
 """
 
@@ -35,17 +36,19 @@ _QUOTES = {
 }
 _TABLE = str.maketrans(_SPACES | _SEPARATORS | _QUOTES)
 _CONTRACTIONS = (
-    ("won't", "will not"), ("can't", "can not"), ("shan't", "shall not"), ("ain't", "is not"), ("n't", " not"), ("let's", "let us"),
-    ("'re", " are"), ("'ve", " have"), ("'ll", " will"), ("'m ", " am "), ("'d ", " would "),
+    ("won't", "will not"), ("can't", "can not"), ("shan't", "shall not"), ("ain't", "is not"),
+    ("n't", " not"), ("let's", "let us"), ("'re", " are"), ("'ve", " have"), ("'ll", " will"),
+    ("'m ", " am "), ("'d ", " would "),
 )  # fmt: skip
 _IS = re.compile(
     r"\b(that|it|what|here|there|how|who|where|she|he|everything|nothing|nobody|which|when|one|this)'s\b"
 )
 _RESPELL = {
-    "dont": "do not", "cant": "can not", "wont": "will not", "isnt": "is not", "arent": "are not", "doesnt": "does not",
-    "didnt": "did not", "couldnt": "could not", "youre": "you are", "im": "i am", "ive": "i have", "youve": "you have",
-    "cannot": "can not", "quid": "pounds", "u": "you", "ur": "your", "pls": "please", "thx": "thanks", "lets": "let us",
-    "gonna": "going to", "wanna": "want to", "gotta": "have to", "nope": "no", "yup": "yes",
+    "dont": "do not", "cant": "can not", "wont": "will not", "isnt": "is not", "arent": "are not",
+    "doesnt": "does not", "didnt": "did not", "couldnt": "could not", "youre": "you are", "youve": "you have",
+    "im": "i am", "ive": "i have", "cannot": "can not", "quid": "pounds", "u": "you", "ur": "your",
+    "pls": "please", "thx": "thanks", "lets": "let us", "gonna": "going to", "wanna": "want to",
+    "gotta": "have to", "nope": "no", "yup": "yes",
 }  # fmt: skip
 _RESPELLING = re.compile(r"\b(?:" + "|".join(_RESPELL) + r")\b")
 _THINK = re.compile(r"<think>.*?(?:</think>|$)", re.DOTALL | re.IGNORECASE)
@@ -53,7 +56,7 @@ _QUOTED = re.compile(r'"[^"\n]*"')
 _ABBREVIATION = re.compile(r"\b(mr|ms|mrs|dr|prof|approx|incl|max|min|e\.g|i\.e|p\.a|a\.p\.r)\.")
 _HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z0-9])|(?<=[0-9])-(?=[a-z])")
 _TIDY = re.compile(r"\s*([,:;.!?])[\s,]*")
-_SENTENCE = re.compile(r"[^.!?;]+([.!?;]*)")
+_SENTENCE = re.compile(r"[^.!?;]{1,600}[.!?;]*")  # a limit, so that reading stays linear in long texts
 _TOKEN = re.compile(r"@([0-9]+)|#[apdmt]")
 
 
@@ -66,7 +69,7 @@ class Mention(NamedTuple):
 
 
 class Sentence(NamedTuple):
-    """A prepared sentence: a blank, its words, its full stop. ``start`` counts from the beginning of the turn."""
+    """A prepared sentence: a blank, its words, its full stop; ``start`` counts from the start of the turn."""
 
     start: int
     text: str
@@ -83,10 +86,12 @@ class Names(NamedTuple):
 
 # further words for the shipped products; used for the ones a rulebook has
 _ALIASES = {
-    "revolving": ("revolving", "revolving facility", "revolving account", "revolver"), "starter_line": ("starter", "beginner line", "starter account"),
-    "pay_later": ("paylater", "pay in later", "pay later option", "pay it later"), "instalment": ("instalment option", "instalment purchase", "instalment credit"),
+    "revolving": ("revolving", "revolving facility", "revolving account", "revolver"),
+    "starter_line": ("starter", "beginner line", "starter account"),
+    "pay_later": ("paylater", "pay in later", "pay it later"),
+    "instalment": ("instalment purchase", "instalment credit"),
     "cash_loan": ("cash credit", "personal credit", "cash advance"),
-}  # fmt: skip
+}
 
 
 @lru_cache(maxsize=16)
@@ -128,12 +133,12 @@ def _plain(name: str) -> str:
 
 
 def normalise(text: str) -> str:
-    """Lower case, contractions written out, quotations and private thoughts removed, hyphens in words as blanks."""
+    """Lower case, contractions written out, quotations and thoughts removed, hyphens in words as blanks."""
     text = text[:MAX_CHARACTERS]
     if "<" in text:
         text = _THINK.sub(" ", text)
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+        text = unicodedata.normalize("NFKC", text)[:MAX_CHARACTERS]
     text = text.translate(_TABLE).lower()
     if '"' in text:
         text = _QUOTED.sub(" ", text).replace('"', " ")

@@ -19,7 +19,6 @@ class Memory:
     problem: str = ""
     open_objection: str = ""
     declined: int = 0
-    considering: bool = False
     wants_human: bool = False
     unclear: bool = False
     finished: bool = False
@@ -32,7 +31,7 @@ class Memory:
         """Take in one user turn."""
         self.last = tuple(act.intent for act in acts)
         self.unclear = self.last == ("unclear",)
-        self.considering = self.wants_human = False
+        self.wants_human = False
         for act in acts:
             self._hear_act(act.intent, act.slots)
 
@@ -52,8 +51,6 @@ class Memory:
                 self.open_objection = str(slots.get("objection"))
             case "decline":
                 self.declined += 1
-            case "consider":
-                self.considering = True
             case "request_human":
                 self.wants_human = True
             case "confirm_solved" | "thank" | "goodbye":

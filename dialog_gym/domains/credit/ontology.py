@@ -25,7 +25,8 @@ NEXT_STEPS: Final = ("pay_overdue", "reactivate", "wait", "smaller_amount", "oth
 
 # reason codes an eligibility verdict may carry; the rulebook's conditions name one each
 REASONS: Final = (
-    "age", "tenure", "income", "overdue", "utilisation", "inactive", "no_credit_line", "recent_grant", "thin_file",
+    "age", "tenure", "income", "overdue", "utilisation", "inactive", "no_credit_line", "recent_grant",
+    "thin_file",
 )  # fmt: skip
 
 # intent -> its slots. Slots marked '?' may be left out.
@@ -94,4 +95,4 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "topic": TOPICS,
     "problem": PROBLEMS,
 }
-"""Slots whose value is one of a closed list. Numbers: amount, interest, monthly, fee, rate, days, months. Dates: ISO."""
+"""Slots with closed values. Numbers: amount, interest, monthly, fee, rate, days, months. Dates are ISO."""

@@ -1,4 +1,4 @@
-"""Reasoning functions: pure and exact. Ground truth for the claims check, the costs and MORE's MAC and PNR tasks.
+"""Reasoning functions: pure and exact. Ground truth for claims, costs and MORE's MAC and PNR tasks.
 
 Money is computed in integer hundredths with halves rounded up, so no result depends on binary fractions.
 """
@@ -31,7 +31,7 @@ def interest(principal: float, annual_rate: float, days: int) -> float:
 
 
 def monthly_instalment(principal: float, annual_rate: float, months: int) -> float:
-    """The equal monthly payment of an annuity, ``P*r / (1 - (1+r)**-n)`` with r = annual rate / 12, halves up.
+    """The equal monthly payment of an annuity, ``P*r / (1 - (1+r)**-n)``, r = annual rate / 12, halves up.
 
     >>> monthly_instalment(1200, 0.0, 12), monthly_instalment(1000, 0.12, 12)
     (100.0, 88.85)

@@ -1,7 +1,7 @@
 """The declarative rulebook: products, conditions, rates and limits, loaded from TOML and checked.
 
-A user adds a product by adding a table to a TOML file; nothing here names one. The order of the products in the
-file is their index everywhere (bit numbers, action dimensions).
+A user adds a product by adding a table to a TOML file; nothing here names one. The order of the products in
+the file is their index everywhere (bit numbers, action dimensions).
 """
 
 import operator
@@ -18,12 +18,13 @@ from dialog_gym.core import DialogGymError, Record
 from dialog_gym.domains.credit.ontology import PROBLEMS, PURPOSES, REASONS, SOLUTIONS, TOPICS
 
 Attribute = Literal[
-    "age", "months_as_customer", "monthly_income", "overdue_now", "overdue_max", "overdue_count", "utilisation",
-    "credit_left", "credit_limit", "activation", "months_since_grant",
+    "age", "months_as_customer", "monthly_income", "overdue_now", "overdue_max", "overdue_count",
+    "utilisation", "credit_left", "credit_limit", "activation", "months_since_grant",
 ]  # fmt: skip
 Activation = Literal["active", "dormant", "suspended", "never_activated"]
 OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
-    ">=": operator.ge, "<=": operator.le, "==": operator.eq, "!=": operator.ne, ">": operator.gt, "<": operator.lt,
+    ">=": operator.ge, "<=": operator.le, "==": operator.eq, "!=": operator.ne, ">": operator.gt,
+    "<": operator.lt,
 }  # fmt: skip
 
 
@@ -57,7 +58,7 @@ class LimitRule(Record):
 
 
 class Product(Record):
-    """One product: names, whom it suits (0..1 by purpose), annual rates by price tier, fee, terms, limit, conditions."""
+    """One product: names, purposes it suits (0..1), rates by price tier, fee, terms, limit, conditions."""
 
     label: str
     names: tuple[str, ...] = Field(min_length=1)

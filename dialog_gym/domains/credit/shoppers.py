@@ -1,6 +1,7 @@
 """Who the shoppers are: hidden need, persona and agenda, drawn for N task keys at once.
 
-Every quantity of a shopper depends only on the shopper's 64-bit key, so a task is the same alone or in a batch.
+Every quantity of a shopper depends only on the shopper's 64-bit key, so a task is the same alone or
+in a batch.
 """
 
 from dataclasses import dataclass, fields
@@ -111,7 +112,8 @@ def fit_table(rulebook: Rulebook) -> np.ndarray:
 
 def solvable_mask(facts: Facts, fits: np.ndarray, amount: np.ndarray) -> np.ndarray:
     """bitmask[N] of products that suit, are allowed and leave room for at least half the amount."""
-    return facts.eligible & bits((fits > 0) & (facts.limits * 2 >= amount[:, None]))
+    masks: np.ndarray = facts.eligible & bits((fits > 0) & (facts.limits * 2 >= amount[:, None]))
+    return masks
 
 
 def bits(flags: np.ndarray) -> np.ndarray:
@@ -159,7 +161,7 @@ def _choose_customers(
 def _agenda(
     uniform: np.ndarray, service: np.ndarray, reads_much: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Question topics and objections. Service users ask 1-3 topics, sale users 0-2; analytical ones one more."""
+    """Question topics and objections: service users ask 1-3, sale users 0-2, analytical ones one more."""
     order = np.argsort(uniform[:, : len(TOPICS)], axis=1, kind="stable")
     rank = np.argsort(order, axis=1, kind="stable")
     count = np.where(

@@ -1,4 +1,4 @@
-"""The state of N running dialogues as plain attributes: arrays of length N, or Python scalars for one dialogue.
+"""The state of N running dialogues as plain attributes: arrays of length N, or scalars for one dialogue.
 
 Sets (topics, products, slots, objections, acts) are bitmasks, positions as in `ontology.py`.
 """
@@ -34,9 +34,9 @@ IDLE_ACTS = sum(ACT[a] for a in ("greet", "smalltalk", "acknowledge", "urge", "c
 """Acts that are not about the matter."""
 
 FIELDS_FROM_SHOPPER = (
-    "scenario", "reached", "buyer", "strength", "purpose", "timing", "amount", "new_amount", "change_turn", "fits",
-    "suits", "solvable", "required", "questions", "objections", "problem", "fix_actions", "fix_topics", "style",
-    "trust", "patience", "price_sensitivity", "knowledge", "typos", "missing_income",
+    "scenario", "reached", "buyer", "strength", "purpose", "timing", "amount", "new_amount", "change_turn",
+    "fits", "suits", "solvable", "required", "questions", "objections", "problem", "fix_actions",
+    "fix_topics", "style", "trust", "patience", "price_sensitivity", "knowledge", "typos", "missing_income",
 )  # fmt: skip
 
 
@@ -209,7 +209,7 @@ _MINUS_ONE = ("product", "ended", "main")
 
 
 def start_arrays(shoppers: Shoppers) -> State:
-    """The state of N fresh dialogues; in the service scenario the user has spoken already (see `open_dialogues`)."""
+    """The state of N fresh dialogues; in the service scenario the user has spoken already."""
     count = len(shoppers.scenario)
     values: dict[str, np.ndarray] = {name: getattr(shoppers, name).copy() for name in FIELDS_FROM_SHOPPER}
     values |= {name: getattr(shoppers.facts, name).copy() for name in _FACT_FIELDS}

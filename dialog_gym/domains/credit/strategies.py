@@ -18,8 +18,8 @@ from dialog_gym.ops import Ops
 
 FACTS: Final = (
     "sale", "service", "identity", "need_known", "verdict_told", "terms_told", "offered", "question_open",
-    "objection_open", "problem_open", "unreadable", "declined", "declined_twice", "account_question", "human_wanted",
-    "refusal_told", "advised", "nothing_left", "account_unverified",
+    "objection_open", "problem_open", "unreadable", "declined", "declined_twice", "account_question",
+    "human_wanted", "refusal_told", "advised", "nothing_left", "account_unverified",
 )  # fmt: skip
 FACT = {name: 1 << i for i, name in enumerate(FACTS)}
 BEST_GRADE = 3
@@ -100,9 +100,11 @@ class StrategyBook:
             & (s.main == USER["confirm_solved"])
         )
         held = {
-            "sale": sale, "service": sale ^ True, "identity": s.identity, "need_known": need, "verdict_told": told,
+            "sale": sale, "service": sale ^ True, "identity": s.identity, "need_known": need,
+            "verdict_told": told,
             "terms_told": terms, "offered": s.offered != 0, "question_open": question,
-            "objection_open": (s.seen_voiced & ~s.resolved) != 0, "problem_open": problem, "unreadable": s.garbled,
+            "objection_open": (s.seen_voiced & ~s.resolved) != 0, "problem_open": problem,
+            "unreadable": s.garbled,
             "declined": s.declined >= 1, "declined_twice": s.declined >= 2, "account_question": account,
             "human_wanted": s.human_requests > 0, "refusal_told": refusal, "advised": s.advised != 0,
             "nothing_left": done, "account_unverified": account & (s.identity ^ True),
@@ -128,7 +130,7 @@ class StrategyBook:
         return grades
 
     def gains(self, facts: Lane, acts: Lane) -> tuple[Lane, Lane]:
-        """Graded fit of the turn and the best there was: the turn's best strategy among those its acts carry out.
+        """Graded fit of the turn (its best strategy among those its acts carry out), and the best there was.
 
         Args:
             facts: Facts before the turn.

@@ -13,6 +13,7 @@ from dialog_gym.domains.credit.facts import derive
 from dialog_gym.domains.credit.ontology import NEED_SLOTS, OBJECTIONS, PROBLEMS, PURPOSES, TIMINGS, TOPICS
 from dialog_gym.domains.credit.rulebook import Rulebook
 from dialog_gym.domains.credit.shoppers import (
+    SALE,
     SCENARIOS,
     STYLES,
     TRAINING_STYLES,
@@ -131,17 +132,26 @@ def write_task(
         "code_words": bool(s.code_words[row]),
     }
     goal = Goal(
-        need=PURPOSES[s.purpose[row]] if space.scenario == "proactive_sale" else (persona["problem"] or "question"),
+        need=_need_name(s, row),
         constraints={
-            "amount": int(s.amount[row]), "purpose": PURPOSES[s.purpose[row]], "timing": TIMINGS[s.timing[row]]
+            "amount": int(s.amount[row]),
+            "purpose": PURPOSES[s.purpose[row]],
+            "timing": TIMINGS[s.timing[row]],
         },
         requests=tuple(topic for i, topic in enumerate(TOPICS) if int(s.questions[row]) >> i & 1),
         persona=persona,
     )  # fmt: skip
     return Task(
         id=task_id, domain="credit", scenario=space.scenario, split=space.split, level=space.level,
-        profile=UserProfile(id=task_id, attributes=visible), goal=goal, guidelines=guidelines, max_turns=max_turns,
+        profile=UserProfile(id=task_id, attributes=visible), goal=goal, guidelines=guidelines,
+        max_turns=max_turns,
     )  # fmt: skip
+
+
+def _need_name(s: Shoppers, row: int) -> str:
+    if s.scenario[row] == SALE:
+        return PURPOSES[s.purpose[row]]
+    return PROBLEMS[s.problem[row]] if s.problem[row] >= 0 else "question"
 
 
 def read_task(task: Task, rulebook: Rulebook) -> Shoppers:

@@ -1,23 +1,23 @@
 """The goal tracker: it alone decides violations, stages, outcomes and the end of a dialogue.
 
-TSE (Task-focused Sequential Engagement) is this project's definition of a metric whose published formula is not
-public: each assistant turn t gains the weight g_t of the funnel stages correctly completed in it, counted only if
-the user stayed on the task (e_t) and discounted by log2(1 + t); the sum is divided by that of the best possible
-sequence of the task, so it lies in [0, 1].
+TSE (Task-focused Sequential Engagement) is this project's definition of a metric whose published formula is
+not public: each assistant turn t gains the weight g_t of the funnel stages correctly completed in it,
+counted only if the user stayed on the task (e_t) and discounted by log2(1 + t); the sum is divided by that of the
+best possible sequence of the task, so it lies in [0, 1].
 """
 
 import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dialog_gym.domains.credit.ontology import TOPICS
+from dialog_gym.domains.credit.ontology import NEED_SLOTS, OBJECTIONS, TOPICS
 from dialog_gym.domains.credit.shoppers import SALE, SERVICE
 from dialog_gym.domains.credit.state import ACCOUNT_TOPICS, ACT, TOPIC, USER, AgentTurn, Lane, Reply, State
 from dialog_gym.ops import BitTables, Ops
 
 END_REASONS: Final = (
-    "accepted", "declined", "resolved", "refused", "handed_over", "agent_ended", "user_hung_up", "not_reached",
-    "max_turns",
+    "accepted", "declined", "resolved", "refused", "handed_over", "agent_ended", "user_hung_up",
+    "not_reached", "max_turns",
 )  # fmt: skip
 END = {name: i for i, name in enumerate(END_REASONS)}
 RUNNING = -1
@@ -27,15 +27,16 @@ STAGES: Final = (
 )  # fmt: skip
 STAGE_WEIGHTS: Final[Mapping[str, Mapping[str, float]]] = {
     "proactive_sale": {
-        "reached": 0.02, "identity": 0.10, "need": 0.18, "questions": 0.12, "eligibility": 0.18, "terms": 0.14,
-        "objections": 0.10, "decision": 0.16,
+        "reached": 0.02, "identity": 0.10, "need": 0.18, "questions": 0.12, "eligibility": 0.18,
+        "terms": 0.14, "objections": 0.10, "decision": 0.16,
     },
     "customer_service": {"identity": 0.15, "questions": 0.35, "problem": 0.30, "decision": 0.20},
 }  # fmt: skip
-"""Ours. Stages that a task does not have (no objections, no questions, no problem) drop out of its ideal too."""
+"""Ours. Stages that a task does not have (no objections, questions, problem) drop out of its ideal too."""
 
 VIOLATIONS: Final = (
-    *(f"wrong_{topic}" for topic in TOPICS), "mis_sale", "undisclosed_terms", "pressure", "early_data", "false_promise",
+    *(f"wrong_{topic}" for topic in TOPICS), "mis_sale", "undisclosed_terms", "pressure", "early_data",
+    "false_promise",
 )  # fmt: skip
 VIOLATION = {name: 1 << i for i, name in enumerate(VIOLATIONS)}
 ENGAGED: Final = (
@@ -79,7 +80,7 @@ class Tracker:
         """Fix the ideal of each task: every stage at the earliest turn any agent could complete it."""
         s.ideal = self.ideal(s)
 
-    # -- violations -----------------------------------------------------------------------------------------------
+    # -- violations
 
     def judge(self, s: State, t: AgentTurn) -> None:
         """Violations of the assistant's turn against the facts and the rules, before the user reacts."""
@@ -119,14 +120,14 @@ class Tracker:
         s.right_verdicts = s.right_verdicts + self.ops.where((t.right & TOPIC["eligibility"]) != 0, 1, 0)
         s.wrong_verdicts = s.wrong_verdicts + self.ops.where((t.wrong & TOPIC["eligibility"]) != 0, 1, 0)
 
-    # -- outcome --------------------------------------------------------------------------------------------------
+    # -- outcome
 
     def advance(self, s: State, t: AgentTurn, r: Reply) -> None:
         """Book the user's reply: the end of the dialogue, its outcome, and the stages completed."""
         self._decide(s, t, r)
         engaged = r.confirm | (r.disclosed != 0) | self.ops.take(self.engaged, r.main)
         engaged = engaged | s.decided  # ending on the right decision is on the task
-        gained = self.ops.maximum(0.0, self.achieved(s) - s.progress)
+        gained = self.ops.where(s.reached, self.ops.maximum(0.0, self.achieved(s) - s.progress), 0.0)
         s.progress = s.progress + gained
         s.gain = self.ops.where(engaged, gained, 0.0)
         s.dcg = s.dcg + s.gain * self.ops.take(self.discount, s.turn)
@@ -137,7 +138,7 @@ class Tracker:
         """The end of the dialogue; later lines override earlier ones."""
         where, lane = self.ops.where, self.ops.lane
         product = self.ops.maximum(s.product, 0)
-        accepts = (r.main == USER["accept"]) & (s.product >= 0)
+        accepts = (r.main == USER["accept"]) & (s.product >= 0) & s.reached
         allowed = ((s.eligible >> product) & 1) != 0
         amount = where(s.quoted > 0, s.quoted, s.amount)
         sound = accepts & allowed & (amount <= lane(s.limits, product)) & s.identity
@@ -169,14 +170,14 @@ class Tracker:
         s.ended = where(s.reached ^ True, END["not_reached"], ended)
         turned_down = ((r.main == USER["decline"]) | (ended == END["declined"])) & informed
         served = solved & ((s.questions & ~s.credited) == 0)
-        s.decided = s.decided | sound | refused | served | (turned_down & (s.solvable != 0))
+        s.decided = s.decided | sound | (ended == END["refused"]) | served | (turned_down & (s.solvable != 0))
 
     def _eligibility_done(self, s: State) -> Lane:
         """A right verdict that answers the need: allowed products for those who have one, else a refusal."""
         relevant = self.ops.where(s.solvable != 0, s.solvable, s.suits)
         return (s.verdicts & relevant) != 0
 
-    # -- stages and TSE -------------------------------------------------------------------------------------------
+    # -- stages and TSE
 
     def fractions(self, s: State) -> dict[str, Lane]:
         """How much of each stage is completed, in [0, 1]; a stage the task does not have is 0."""
@@ -207,11 +208,12 @@ class Tracker:
     def ideal(self, s: State) -> Lane:
         """Discounted gain of the best possible sequence: an upper bound for every agent.
 
-        Earliest turns: identity in turn 1; one need slot a turn after it; verdict and terms the turn after the need
-        is known; objections can be voiced from turn 1 on and are resolved one a turn; questions about the account
-        (and problems) after identity, others at once; the decision when all of that is done.
+        Earliest turns: identity in turn 1; one need slot a turn after it; verdict and terms the turn after
+        the need is known; objections can be voiced from turn 1 on and are resolved one a turn; questions
+        about the account (and problems) after identity, others at once; a sale's decision with the verdict,
+        a service's with its last answer.
         """
-        where, take, top, count = self.ops.where, self.ops.take, self.ops.maximum, self.bits.count
+        where, take, count = self.ops.where, self.ops.take, self.bits.count
         w = {stage: take(self.weights[stage], s.scenario) for stage in STAGES}
         sale = s.scenario == SALE
         slots, objections = take(count, s.required), take(count, s.objections)
@@ -219,7 +221,7 @@ class Tracker:
         first, second = take(self.discount, 1), take(self.discount, 2)
         total = where(sale, w["reached"], 0.0) * first + w["identity"] * first
         share = w["need"] * take(self.inverse, slots)
-        for i in range(4):
+        for i in range(len(NEED_SLOTS)):
             total = total + where(slots > i, share, 0.0) * take(self.discount, 2 + i)
         share = w["questions"] * take(self.inverse, questions)
         total = total + share * (account * second + (questions - account) * first)
@@ -227,16 +229,16 @@ class Tracker:
         total = total + where(sale, w["eligibility"], 0.0) * verdict
         total = total + where(s.solvable != 0, w["terms"], 0.0) * verdict
         share = w["objections"] * take(self.inverse, objections)
-        for i in range(3):
+        for i in range(len(OBJECTIONS)):
             total = total + where(objections > i, share, 0.0) * take(self.discount, 2 + i)
         total = total + where(s.problem >= 0, w["problem"], 0.0) * second
         served = where((account > 0) | (s.problem >= 0), 2, 1)
-        last = where(sale, top(2 + slots, 1 + objections), served)
+        last = where(sale, 2 + slots, served)
         return total + w["decision"] * take(self.discount, last)
 
     def tse(self, s: State) -> Lane:
         """TSE in [0, 1] so far."""
-        return s.dcg / s.ideal
+        return self.ops.minimum(1.0, s.dcg / s.ideal)  # the last bit of a sum may be above
 
 
 def stage_list(tracker: Tracker, s: State) -> dict[str, Any]:

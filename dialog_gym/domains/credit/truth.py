@@ -1,4 +1,4 @@
-"""What is true about one customer, in the form that claims are checked against and that references may look up."""
+"""What is true about one customer, in the form that claims are checked against."""
 
 from dataclasses import dataclass
 from datetime import date

@@ -113,6 +113,7 @@ def test_a_verdict_without_its_value_is_a_refusal_claim():
         ("inform_limit", {"product": "instalment", "amount": 0}, False),
         ("inform_limit", {"amount": 5000}, True),  # true of some product
         ("inform_limit", {"amount": 4000}, False),
+        ("inform_limit", {"amount": 0}, False),  # the limit of a forbidden product is no answer
         ("inform_rate", {"product": "revolving", "rate": 0.144}, True),
         ("inform_rate", {"product": "revolving", "rate": 0.145}, False),
         ("inform_rate", {"product": "revolving", "rate": 14.4}, False),
@@ -142,11 +143,11 @@ def test_a_verdict_without_its_value_is_a_refusal_claim():
         ("inform_interest", {"product": "pay_later", "amount": 1e9, "days": 1, "interest": 0}, False),
         ("inform_interest", {"product": "pay_later", "amount": 9, "days": 1e5, "interest": 0}, False),
         ("inform_interest", {"product": "pay_later", "days": 1, "interest": 0}, False),
-        ("inform_instalment", {"product": "instalment", "amount": 1200, "months": 12, "monthly": 105.93}, True),
+        ("inform_instalment", {"product": "instalment", "amount": 1200, "months": 12, "monthly": 105.95}, True),
         ("inform_instalment", {"product": "instalment", "amount": 1200, "months": 12, "monthly": 105.94}, True),
-        ("inform_instalment", {"product": "instalment", "amount": 1200, "months": 12, "monthly": 105.95}, False),
+        ("inform_instalment", {"product": "instalment", "amount": 1200, "months": 12, "monthly": 105.93}, False),
         ("inform_instalment", {"product": "instalment", "amount": 1200, "months": 1, "monthly": 1210.8}, False),
-        ("inform_instalment", {"amount": 1200, "months": 12, "monthly": 105.93}, True),
+        ("inform_instalment", {"amount": 1200, "months": 12, "monthly": 105.95}, True),
         ("inform_instalment", {"product": "pay_later", "amount": 0, "months": 3, "monthly": 0}, False),
         ("inform_instalment", {"product": "pay_later", "amount": 1, "months": 1, "monthly": 1}, True),
         ("inform_instalment", {"product": "pay_later", "amount": 1e9, "months": 1, "monthly": 1e9}, False),

@@ -84,7 +84,8 @@ def test_everything_after_the_length_cap_is_ignored() -> None:
 
 def test_the_lexicon_names_only_known_acts_and_values() -> None:
     features = {
-        "acknowledged", "undecided", "eligible", "blocked", "stands_in_way", "reason", "concern", "topic", "denied", "limit",
+        "acknowledged", "undecided", "eligible", "blocked", "stands_in_way", "reason", "concern", "topic",
+        "denied", "limit",
         "fee", "nofee", "coupon", "nointerest", "reactivation", "ratecue",
     }  # fmt: skip
     for cue in load_lexicon().cues:
@@ -109,10 +110,46 @@ def test_anything_is_read_without_an_error(text: str) -> None:
 WORDS = sorted(
     {
         word
-        for phrase in (
-            "not never no if you are eligible for pay later up to 5,000 at 7.2 % a day shall i set it up "
-            "but and , . ? : because fee the cash loan interest 30 days coupon"
-        ).split()
+        for phrase in [
+            "not",
+            "never",
+            "no",
+            "if",
+            "you",
+            "are",
+            "eligible",
+            "for",
+            "pay",
+            "later",
+            "up",
+            "to",
+            "5,000",
+            "at",
+            "7.2",
+            "%",
+            "a",
+            "day",
+            "shall",
+            "i",
+            "set",
+            "it",
+            "up",
+            "but",
+            "and",
+            ",",
+            ".",
+            "?",
+            ":",
+            "because",
+            "fee",
+            "the",
+            "cash",
+            "loan",
+            "interest",
+            "30",
+            "days",
+            "coupon",
+        ]
         for word in [phrase]
     }
 )
@@ -127,8 +164,8 @@ def test_word_salad_is_read_without_an_error(text: str) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["5,", "not ", "(", "pay later ", "shall i ", "<think>", '"', "you are eligible ", "understand fees ", "'s", "\n", "İ", "fee : ",
-     "not eligible for pay later and 5,000 over 12 months "],
+    ["5,", "not ", "(", "pay later ", "shall i ", "<think>", '"', "you are eligible ", "understand fees ",
+     "'s", "\n", "İ", "\ufdfa", "fee : ", "not eligible for pay later and 5,000 over 12 months "],
 )  # fmt: skip
 def test_long_repetitions_return(unit: str) -> None:
     read_assistant(unit * (100_000 // len(unit)), RULEBOOK)

@@ -1,4 +1,4 @@
-"""PettingZoo environments: the checkers pass, dialogues are those of `DialogueEnv`, every seat can be played."""
+"""PettingZoo environments: checkers pass, dialogues are those of `DialogueEnv`, every seat can be played."""
 
 from typing import Any
 

@@ -25,7 +25,7 @@ from dialog_gym.core import DialogGymError, Result, Trajectory
 from dialog_gym.envs.dialogue_env import DialogueEnv
 from dialog_gym.metrics import HIGHER_IS_BETTER, score_all
 from dialog_gym.rollout import play
-from dialog_gym.store import StoreHeader, TrajectoryWriter, read_store, write_sorted
+from dialog_gym.store import Store, StoreHeader, TrajectoryWriter, read_store, write_sorted, write_store
 from dialog_gym.store_format import config_hash
 
 CHUNK = 64
@@ -179,7 +179,8 @@ def evaluate(
     keys = config.suite.episodes(config.episodes, config.seed)
     path = store or default_store(config, name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with TrajectoryWriter(path, config.header(name), resume=resume, overwrite=not resume) as writer:
+    working = _working_file(path, resume)
+    with TrajectoryWriter(working, config.header(name), resume=resume, overwrite=not resume) as writer:
         done = {(key[0], key[1]) for key in writer.finished}
         left = [key for key in keys if (task_id(config, key), key.trial) not in done]
         finished = len(keys) - len(left)
@@ -191,10 +192,31 @@ def evaluate(
             finished += len(batch)
             if on_progress:
                 on_progress(finished, len(keys))
-    trajectories = list(write_sorted(path).trajectories)
+    trajectories = list(_finish(working, path).trajectories)
     result = score(config, name, trajectories, reference=bool(getattr(service, "sees_hidden_state", False)))
     seconds = round(time.monotonic() - began, 3)
     return result.model_copy(update={"trajectories": str(path), "wall_seconds": seconds}), trajectories
+
+
+def _working_file(path: Path, resume: bool) -> Path:
+    """The file a run appends to: a compressed store cannot be appended to, so it is unpacked beside itself."""
+    if path.suffix != ".gz":
+        return path
+    working = path.with_suffix("")
+    if resume and path.exists() and not working.exists():
+        packed = read_store(path)
+        write_store(working, packed.header, packed.trajectories)
+    return working
+
+
+def _finish(working: Path, path: Path) -> Store:
+    """Bring a complete store into canonical order, and pack it when its name ends in .gz."""
+    if working == path:
+        return write_sorted(path)
+    found = read_store(working)
+    write_store(path, found.header, found.trajectories)
+    working.unlink()
+    return read_store(path)
 
 
 def task_id(config: RunConfig, key: EpisodeKey) -> str:

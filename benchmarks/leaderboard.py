@@ -245,7 +245,7 @@ def run_board(
     rows = []
     for agent in agents:
         config = RunConfig(suite, agent, episodes, seed)
-        store = folder / default_store(config, agent).name
+        store = folder / f"{default_store(config, agent).name}.gz"
 
         def report(done: int, total: int, agent: str = agent) -> None:
             if on_progress:

@@ -6,6 +6,7 @@ JSON is one object or a list of ``{"intent": ..., "slots": {...}}`` or tau2's ``
 """
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -16,15 +17,23 @@ from dialog_gym.core import DialogGymError, DialogueAct, Scalar
 MAX_ACTION = 100_000
 """Characters of an action beyond this are refused."""
 STOP_MARKERS = ("###STOP###", "done()")
+MAX_ACTS = 64
+"""Acts of one turn beyond this are refused."""
 
 _CALL = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*)\s*\(")
 _NOTATION = re.compile(r"([A-Za-z_]\w*)\((\s*\)|\s*\w+\s*=)?")
+# no two neighbouring parts can match the same character, so that matching takes linear time on any text
 _PAIR = re.compile(
-    r"""\s*([A-Za-z_]\w*)\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^,()"']*)\s*(,|\))""", re.DOTALL
+    r"""\s*([A-Za-z_]\w*)\s*=\s*("(?:[^"\\]|\\.)*"\s*|'(?:[^'\\]|\\.)*'\s*|[^\s,()"'][^,()"']*)(,|\))""", re.DOTALL
 )
 _GAP = re.compile(r"[;,\s]*")
 _EMPTY = re.compile(r"\s*\)")
 _THINK = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
+_UNOPENED = re.compile(r"\A.*</think>", re.DOTALL | re.IGNORECASE)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
+_LARGEST = 10**12
+_SHOWN = 40
 
 
 class Ontology(NamedTuple):
@@ -39,6 +48,9 @@ class ParsedAction(NamedTuple):
 
     text: str | None
     acts: tuple[DialogueAct, ...]
+
+
+_STOP = ParsedAction(None, (DialogueAct(intent="goodbye"),))
 
 
 def format_acts(acts: Iterable[DialogueAct]) -> str:
@@ -57,12 +69,8 @@ def _value(value: Scalar) -> str:
 
 def _literal(token: str) -> Scalar:
     token = token.strip()
-    if token[:1] in "\"'":
-        return (
-            str(json.loads(token))
-            if token[0] == '"'
-            else token[1:-1].replace("\\'", "'").replace("\\\\", "\\")
-        )
+    if token.startswith(('"', "'")):
+        return _unquoted(token)
     try:
         value = json.loads(token)
     except ValueError:
@@ -70,9 +78,33 @@ def _literal(token: str) -> Scalar:
     return value if value is None or isinstance(value, bool | int | float) else token
 
 
+def _unquoted(token: str) -> str:
+    """A quoted text; language models escape as Python does as often as JSON does, and write raw line breaks."""
+    if token[0] == '"':
+        try:
+            return str(json.loads(token, strict=False))
+        except ValueError:
+            pass
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), token[1:-1])
+
+
 def strip_thoughts(text: str) -> str:
-    """The text without ``<think>...</think>`` blocks, which no user may ever see."""
-    return _THINK.sub("", text) if "<think" in text or "<THINK" in text.upper() else text
+    """The text without ``<think>...</think>`` blocks, which no user may ever see.
+
+    An opening without an end hides the rest; an end without an opening (chat templates put the opening into the
+    prompt) hides what stands before it.
+    """
+    return _UNOPENED.sub("", _THINK.sub("", text))
+
+
+def storable(text: str) -> str:
+    """The text with lone surrogates, which no file can hold, as question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
 
 
 def parse_action(action: str, ontology: Ontology) -> ParsedAction:
@@ -85,9 +117,9 @@ def parse_action(action: str, ontology: Ontology) -> ParsedAction:
     """
     if len(action) > MAX_ACTION:
         raise DialogGymError(f"action has {len(action):,} characters; at most {MAX_ACTION:,} are read")
-    said = strip_thoughts(action).strip()
+    said = strip_thoughts(storable(action)).strip()
     if said in STOP_MARKERS:
-        return ParsedAction(None, (DialogueAct(intent="goodbye"),))
+        return _STOP
     if said[:1] in "{[":
         return _parse_json(said, ontology)
     if (start := _NOTATION.match(said)) and (start[1] in ontology.acts or start[2]):
@@ -118,9 +150,21 @@ def _parse_json(said: str, ontology: Ontology) -> ParsedAction:
     if not all(isinstance(item, Mapping) for item in items):
         return ParsedAction(said, ())
     calls = [(_key(item, "intent", "name"), _key(item, "slots", "arguments") or {}) for item in items]
+    if any(name is None for name, _ in calls):
+        raise DialogGymError('JSON acts are written {"intent": ..., "slots": {...}}; there is no "intent" or "name"')
     if len(calls) == 1 and calls[0][0] == "respond":
-        return ParsedAction(str(dict(calls[0][1]).get("message", "")), ())
+        return _respond(calls[0][1])
+    if [name for name, _ in calls] == ["done"]:
+        return _STOP
     return ParsedAction(None, tuple(checked_act(str(name), slots, ontology) for name, slots in calls))
+
+
+def _respond(slots: Any) -> ParsedAction:
+    """tau2's plain text; its escapes may hold what the outer text did not show: thoughts, surrogates, a stop."""
+    if not isinstance(slots, Mapping):
+        raise DialogGymError('respond: the text is given as message, e.g. {"message": "Hello"}')
+    said = strip_thoughts(storable(str(slots.get("message", "")))).strip()
+    return _STOP if said in STOP_MARKERS else ParsedAction(said, ())
 
 
 def _key(item: Mapping[str, Any], *names: str) -> Any:
@@ -138,7 +182,7 @@ def _parse_calls(said: str, ontology: Ontology) -> ParsedAction:
             )
         slots, at = _parse_slots(said, call.end())
         if call[1] == "respond" and not acts:
-            return ParsedAction(str(slots.get("message", "")), ())
+            return _respond(slots)
         acts.append(checked_act(call[1], slots, ontology))
         at = _GAP.match(said, at).end()  # type: ignore[union-attr]  # matches the empty string too
     return ParsedAction(None, tuple(acts))
@@ -149,10 +193,7 @@ def _parse_slots(said: str, at: int) -> tuple[dict[str, Scalar], int]:
     if empty := _EMPTY.match(said, at):
         return slots, empty.end()
     while pair := _PAIR.match(said, at):
-        try:
-            slots[pair[1]] = _literal(pair[2])
-        except ValueError:
-            raise DialogGymError(f"slot {pair[1]}: {pair[2][:40]!r} is not a value") from None
+        slots[pair[1]] = _literal(pair[2])
         at = pair.end()
         if pair[3] == ")":
             return slots, at
@@ -173,24 +214,29 @@ def checked_act(intent: str, slots: Any, ontology: Ontology) -> DialogueAct:
         DialogGymError: naming what is unknown and the nearest known word.
     """
     if intent not in ontology.acts:
-        raise DialogGymError(f"unknown act {intent!r}{_nearest(intent, ontology.acts)}")
+        raise DialogGymError(f"unknown act {_short(intent)}{_nearest(intent, ontology.acts)}")
     if not isinstance(slots, Mapping):
         raise DialogGymError(f"act {intent}: slots must be a mapping of names to values")
     known = {slot.rstrip("?"): slot.endswith("?") for slot in ontology.acts[intent]}
     for name, value in slots.items():
         if name not in known:
             raise DialogGymError(
-                f"act {intent}: unknown slot {name!r}{_nearest(str(name), known) if known else ''}"
+                f"act {intent}: unknown slot {_short(name)}{_nearest(str(name), known) if known else ''}"
             )
         if name in ontology.choices and value not in ontology.choices[name]:
             raise DialogGymError(
-                f"act {intent}: {name}={value!r}{_nearest(str(value), ontology.choices[name])}"
+                f"act {intent}: {name}={_short(value)}{_nearest(str(value), ontology.choices[name])}"
             )
         if not (value is None or isinstance(value, bool | int | float | str)):
             raise DialogGymError(f"act {intent}: {name} must be a number or a word")
+        if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= _LARGEST):
+            raise DialogGymError(f"act {intent}: {name} must be a number within +-1e12, not {_short(value)}")
     if missing := [name for name, optional in known.items() if not optional and name not in slots]:
         raise DialogGymError(f"act {intent}: slot {missing[0]!r} is missing")
-    return DialogueAct(intent=intent, slots=dict(slots))
+    return DialogueAct(
+        intent=intent,
+        slots={name: storable(value) if isinstance(value, str) else value for name, value in slots.items()},
+    )
 
 
 def tool_schemas(ontology: Ontology) -> list[dict[str, Any]]:

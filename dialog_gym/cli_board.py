@@ -1,5 +1,6 @@
 """`dialog-gym leaderboard` and `report`: compare agents, and turn stored runs into one HTML page."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dialog_gym.cli_evaluate import SuiteName, again, check_run, put_aside
-from dialog_gym.cli_output import Interrupted, Json, Seed, Workers, note, progress, say, say_json
+from dialog_gym.cli_output import (
+    Interrupted,
+    Json,
+    Seed,
+    Workers,
+    note,
+    number,
+    progress,
+    say,
+    say_json,
+    table,
+)
 from dialog_gym.core import DialogGymError
 from dialog_gym.plugins import nearest
 
@@ -58,9 +70,30 @@ def leaderboard(
     if json:
         say_json(board.to_json())
     else:
-        say(board.markdown())
+        say(_for_people(board) if sys.stdout.isatty() else board.markdown())
     if report_file is not None:
         note(f"report: {boards.write_board_report(board, report_file, again(resume=False))}")
+
+
+def _for_people(board: "Board") -> str:
+    """The board as it fits a terminal: the interval of the ranking metric, the values of the others."""
+    rank_by, others = board.suite.rank_by, [m for m in board.suite.headline if m != board.suite.rank_by]
+    rows = []
+    for row, rank in board.ordered():
+        scores = row.result.scores
+        first = scores[rank_by]
+        interval = f"[{number(first.low)}, {number(first.high)}]"
+        place = "ref" if rank is None else str(rank)
+        rows.append(
+            [
+                place,
+                row.result.agent,
+                number(first.value),
+                interval,
+                *(number(scores[m].value) for m in others),
+            ]
+        )
+    return table(["rank", "agent", rank_by, "95 % interval", *others], rows)
 
 
 def _count(episodes: int | None, preset: str | None) -> int | None:

@@ -81,6 +81,7 @@ def check_agent(name: Plugin, seed: Seed = 0, json: Json = False) -> int:
     """
     from dialog_gym import testing
 
+    _there("agents", name)
     return _verdict(name, testing.check_agent(name, seed=seed), json)
 
 
@@ -92,6 +93,7 @@ def check_simulator(name: Plugin, seed: Seed = 0, json: Json = False) -> int:
     """
     from dialog_gym import testing
 
+    _there("simulators", name)
     return _verdict(name, testing.check_simulator(name, seed=seed), json)
 
 
@@ -109,6 +111,7 @@ def check_suite(
     from dialog_gym.metrics import all_metrics
     from dialog_gym.testing_tools import Check, Wrong
 
+    _there("suites", file, ".toml")
     found: list[Suite] = []
 
     def parsed() -> str:
@@ -154,6 +157,9 @@ def check_rulebook(
     from dialog_gym.domains.credit.rulebook import load_rulebook
     from dialog_gym.testing_tools import Bench, alone
 
+    if not file.is_file():
+        raise DialogGymError(f"no such file: {file}")
+
     def read() -> str:
         book = load_rulebook(file)
         return f"version {book.version}, products {', '.join(book.products)}"
@@ -167,6 +173,16 @@ def check_rulebook(
     if not checks[0].failed:
         checks.append(_tried("dialogues can be played by it", played))
     return _verdict(str(file), checks, json)
+
+
+def _there(kind: str, name: str, suffix: str = ".py") -> None:
+    """A mistyped name is the caller's mistake, not a finding about a plug-in."""
+    path, _, attribute = name.partition(":")
+    if path.endswith(suffix):
+        if not Path(path).is_file():
+            raise DialogGymError(f"no such file: {path}")
+    elif not attribute and name not in plugins.names(kind):
+        raise DialogGymError(f"unknown {kind[:-1]} {name!r}; {plugins.nearest(name, plugins.names(kind))}")
 
 
 def _tried(name: str, test: Callable[[], str]) -> Any:

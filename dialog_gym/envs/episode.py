@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from dialog_gym import plugins
-from dialog_gym.acts import Ontology, parse_action
+from dialog_gym.acts import Ontology, parse_action, storable
 from dialog_gym.core import (
     DialogGymError,
     DialogueAct,
@@ -95,17 +95,21 @@ class Episode:
             raise DialogGymError(f"an action is a text (str), not {type(action).__name__}")
         try:
             parsed = parse_action(action, self.ontology)
+            if parsed.acts:
+                return Said(self.worded(parsed.acts), parsed.acts, None)
         except DialogGymError as error:
             return Said(EMPTY_REPLY, (), str(error))
-        if parsed.text is None:
-            return Said(
-                self.domain.word_assistant(parsed.acts, mix(self._agent_key, len(self.turns))),
-                parsed.acts,
-                None,
-            )
         if not parsed.text:
             return Said(EMPTY_REPLY, (), "empty action: nothing was said")
         return Said(parsed.text, self.domain.read_assistant(parsed.text, self.turns), None)
+
+    def worded(self, acts: Sequence[DialogueAct]) -> str:
+        """The words for acts that the assistant sends now: always the same for the same episode and turn.
+
+        Raises:
+            DialogGymError: a slot's value is of the wrong kind, e.g. a word for an amount.
+        """
+        return str(self.domain.word_assistant(acts, mix(self._agent_key, len(self.turns))))
 
     def understand_user(self, action: str, dialogue: Sequence[Turn]) -> Said:
         """As `understand`, for a claimed user seat: free text, or acts that the simulator words."""
@@ -113,7 +117,7 @@ class Episode:
             raise DialogGymError(f"an action is a text (str), not {type(action).__name__}")
         try:
             parsed = parse_action(action, self.user_ontology)
-            if parsed.text is None:
+            if parsed.acts:
                 return Said(self.session.say(parsed.acts, dialogue, garbled=False), parsed.acts, None)
         except DialogGymError as error:
             return Said(EMPTY_REPLY, (), str(error))
@@ -123,6 +127,7 @@ class Episode:
 
     def assistant(self, said: Said, thought: str | None = None, user_turn: Turn | None = None) -> Step:
         """Advance by one assistant turn; ``user_turn`` is the answer of a claimed user seat."""
+        thought = None if thought is None else storable(thought)
         self._append(Turn(role="assistant", text=said.text, acts=said.acts, thought=thought), said.acts)
         step: Step = self.dialogue.step(said.acts, None if user_turn is None else user_turn.acts)
         self._book(step)

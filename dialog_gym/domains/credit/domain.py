@@ -111,8 +111,8 @@ class CreditDomain:
         options = [self.coefficients, self.difficulty, self.styles, self.max_turns, self.profile_source]
         parts = [self.version, self.rulebook.model_dump_json(), json.dumps(options, sort_keys=True)]
         folder = files("dialog_gym.domains.credit")
-        data = sorted((f for f in folder.iterdir() if f.name.endswith((".toml", ".json"))), key=lambda f: f.name)
-        parts += [f.read_text("utf-8") for f in data if f.name != "rulebook.toml"]
+        data = sorted(f.name for f in folder.iterdir() if f.name.endswith((".toml", ".json")))
+        parts += [(folder / name).read_text("utf-8") for name in data if name != "rulebook.toml"]
         return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     # -- tasks

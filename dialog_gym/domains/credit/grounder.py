@@ -139,7 +139,7 @@ def _suggested(claims: list[Claim]) -> list[Claim]:
 def _resolved(
     claims: list[Claim], named: list[tuple[int, str]], rulebook: Rulebook, context: Sequence[Turn]
 ) -> tuple[DialogueAct, ...]:
-    acts: list[DialogueAct] = []
+    acts: dict[tuple[str, frozenset[tuple[str, Scalar]]], DialogueAct] = {}
     for claim in claims:
         slots = {name: value for name, value in claim.slots.items() if value is not None}
         if slots.get("product") == CARRY:
@@ -150,12 +150,11 @@ def _resolved(
             slots = ({"product": product} if product is not None else {}) | {
                 k: v for k, v in slots.items() if k != "product"
             }
-        act = DialogueAct(
-            intent="acknowledge" if claim.intent == "acknowledged" else claim.intent, slots=slots
-        )
-        if act not in acts:
-            acts.append(act)
-    return tuple(acts)
+        intent = "acknowledge" if claim.intent == "acknowledged" else claim.intent
+        key = (intent, frozenset(slots.items()))
+        if key not in acts:
+            acts[key] = DialogueAct(intent=intent, slots=slots)
+    return tuple(acts.values())
 
 
 def _product_before(context: Sequence[Turn], rulebook: Rulebook) -> Scalar:

@@ -33,6 +33,7 @@ _DAILY_BEFORE = re.compile(
     r"(?:daily (?:interest|cost|charge|price)|(?:each|every|per|one|a|single) day)(?: [\w#@]+){0,5}:? $"
 )
 _OTHER = re.compile(r"\b(?:earn|income|salary|wage|take home|bring home|refund|limit|coupon|voucher)")
+_UNIT_AFTER = re.compile(r"#a(?: (?:in interest|of interest|interest))? (#[dm])")
 _CHUNK = re.compile(r",? (?:and|while|or|but) |; ")
 
 
@@ -114,7 +115,7 @@ def _taken_tokens(reading: Reading, start: int, end: int) -> set[int]:
     """Positions of "a day", "a month" right after an amount: units, not durations."""
     taken = set()
     for at, _ in reading.quantities("amount", start, end):
-        token = re.compile(r"#a(?: (?:in interest|of interest|interest))? (#[dm])").match(reading.text, at)
+        token = _UNIT_AFTER.match(reading.text, at)
         if token is not None and _value_at(reading, token.start(1)) == 1:
             taken.add(token.start(1))
     return taken

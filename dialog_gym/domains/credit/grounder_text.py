@@ -50,13 +50,16 @@ _RESPELL = {
     "pls": "please", "thx": "thanks", "lets": "let us", "gonna": "going to", "wanna": "want to",
     "gotta": "have to", "nope": "no", "yup": "yes",
 }  # fmt: skip
-_RESPELLING = re.compile(r"\b(?:" + "|".join(_RESPELL) + r")\b")
 _THINK = re.compile(r"<think>.*?(?:</think>|$)", re.DOTALL | re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"\n]*"')
-_ABBREVIATION = re.compile(r"\b(mr|ms|mrs|dr|prof|approx|incl|max|min|e\.g|i\.e|p\.a|a\.p\.r)\.")
+_ABBREVIATIONS = frozenset(
+    ("mr.", "ms.", "mrs.", "dr.", "prof.", "approx.", "incl.", "max.", "min.", "e.g.", "i.e.")
+)
 _HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z0-9])|(?<=[0-9])-(?=[a-z])")
-_TIDY = re.compile(r"\s*([,:;.!?])[\s,]*")
-_SENTENCE = re.compile(r"[^.!?;]{1,600}[.!?;]*")  # a limit, so that reading stays linear in long texts
+_TIDY = re.compile(r"([,:;.!?])[ ,]*")
+_LOOSE = re.compile(r" +(?=[,:;.!?])")
+# the limit keeps reading linear in long texts; it cuts at a blank, if there is one
+_SENTENCE = re.compile(r"[^.!?;]{1,600}(?=[ .!?;]|$)[.!?;]*|[^.!?;]{1,600}")
 _TOKEN = re.compile(r"@([0-9]+)|#[apdmt]")
 
 
@@ -97,10 +100,10 @@ _ALIASES = {
 @lru_cache(maxsize=16)
 def _names(words: tuple[tuple[str, tuple[str, ...]], ...]) -> Names:
     index = {name: number for number, (_, names) in reversed(list(enumerate(words))) for name in names}
-    parts = [
-        re.escape(name) + ("s?" if name[-1] != "s" else "") for name in sorted(index, key=len, reverse=True)
-    ]
-    pattern = re.compile(r"\b(?:" + "|".join(parts) + r")\b(?: (?:product|option)\b)?")
+    parts = [re.escape(name) for name in sorted(index, key=len, reverse=True)]
+    pattern = re.compile(
+        " (" + "|".join(parts) + r")s?\b(?: (?:product|option)\b)?"
+    )  # a blank first: fast to find
     return Names(pattern, tuple(product for product, _ in words), index)
 
 
@@ -152,8 +155,12 @@ def normalise(text: str) -> str:
         text = _HYPHEN.sub(" ", text).replace(" - ", ", ").replace("--", ", ")
     if "installment" in text:
         text = text.replace("installment", "instalment")
-    text = _RESPELLING.sub(lambda m: _RESPELL[m[0]], text)
-    return _ABBREVIATION.sub(r"\1", text)
+    words = text.split()
+    if not _RESPELL.keys().isdisjoint(words):
+        words = [_RESPELL.get(word, word) for word in words]
+    if not _ABBREVIATIONS.isdisjoint(words):
+        words = [word[:-1] if word in _ABBREVIATIONS else word for word in words]
+    return " ".join(words)
 
 
 def prepare(text: str, rulebook: Rulebook) -> list[Sentence]:
@@ -163,7 +170,7 @@ def prepare(text: str, rulebook: Rulebook) -> list[Sentence]:
         text: anything.
         rulebook: whose product names to look for.
     """
-    plain = " ".join(normalise(text).split())
+    plain = normalise(text)
     quantities = find_quantities(plain)
     if quantities:
         pieces, at = [], 0
@@ -174,8 +181,8 @@ def prepare(text: str, rulebook: Rulebook) -> list[Sentence]:
         pieces.append(plain[at:])
         plain = "".join(pieces)
     names = product_names(rulebook)
-    plain = names.pattern.sub(lambda m: f"@{_product_index(names, m[0])}", plain)
-    plain = _TIDY.sub(r"\1 ", plain)
+    plain = " " + _TIDY.sub(r"\1 ", _LOOSE.sub("", plain))
+    plain = names.pattern.sub(lambda m: f" @{names.number[m[1]]}", plain)
     left = iter(quantities)
     sentences = []
     for match in _SENTENCE.finditer(plain):
@@ -193,10 +200,3 @@ def prepare(text: str, rulebook: Rulebook) -> list[Sentence]:
 
 
 _PLACEHOLDER = {kind: placeholder for placeholder, kind in PLACEHOLDERS.items()}
-
-
-def _product_index(names: Names, found: str) -> int:
-    for ending in ("", "s", " product", " option", "s product", "s option"):
-        if found.endswith(ending) and (number := names.number.get(found.removesuffix(ending))) is not None:
-            return number
-    raise AssertionError(found)  # the pattern is built from the index

@@ -64,7 +64,7 @@ def _text(rulebook_json: str, scenario: str, level: int) -> str:
             "Price tier: the position of the customer's annual_rate among "
             + ", ".join(map(_percent, TIER_RATES))
             + ".",
-            f"Reactivation: {waits}; plus {rulebook.reactivation.per_month_overdue} days per month overdue now.",
+            f"Reactivation: {waits}; plus {rulebook.reactivation.per_month_overdue} days per month overdue.",
             "You may answer in plain text or in act notation, e.g. offer(product=pay_later, amount=5000). "
             "Acts: "
             + ", ".join(f"{intent}({', '.join(slots)})" for intent, slots in ASSISTANT_ACTS.items())

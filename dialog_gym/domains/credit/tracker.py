@@ -2,8 +2,8 @@
 
 TSE (Task-focused Sequential Engagement) is this project's definition of a metric whose published formula is
 not public: each assistant turn t gains the weight g_t of the funnel stages correctly completed in it,
-counted only if the user stayed on the task (e_t) and discounted by log2(1 + t); the sum is divided by that of the
-best possible sequence of the task, so it lies in [0, 1].
+counted only if the user stayed on the task (e_t) and discounted by log2(1 + t); the sum is divided by that
+of the best possible sequence of the task, so it lies in [0, 1].
 """
 
 import math

@@ -324,6 +324,7 @@ def board_of_stores(stores: Sequence[Path]) -> Board:
 
 def write_board_report(board: Board, out: Path, reproduce: str = "") -> Path:
     """The HTML report of a board."""
+    seed = board.rows[0].result.seed if board.rows else 0
     write_report(
         out,
         [Run(row.result, row.sample) for row in board.rows],
@@ -333,7 +334,7 @@ def write_board_report(board: Board, out: Path, reproduce: str = "") -> Path:
         headline=(board.suite.rank_by, *(m for m in board.suite.headline if m != board.suite.rank_by)),
         detectable=board.detectable,
         dialogues_per_agent=DIALOGUES_KEPT,
-        reproduce=reproduce,
+        reproduce=reproduce or f"dialog-gym leaderboard --suite {board.suite.name} --seed {seed}",
     )
     return out
 

@@ -166,8 +166,7 @@ def _sentence(text: str) -> str:
 
 
 def _command(result: Result) -> str:
-    trials = f" --trials {result.trials}" if result.trials != 1 else ""
-    return f"dialog-gym evaluate --suite {result.suite} --seed {result.seed}{trials} --agent NAME"
+    return f"dialog-gym evaluate --suite {result.suite} --seed {result.seed} --agent NAME"
 
 
 def _agent(result: Result) -> dict[str, Any]:

@@ -6,7 +6,6 @@ JSON is one object or a list of ``{"intent": ..., "slots": {...}}`` or tau2's ``
 """
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -24,7 +23,8 @@ _CALL = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*)\s*\(")
 _NOTATION = re.compile(r"([A-Za-z_]\w*)\((\s*\)|\s*\w+\s*=)?")
 # no two neighbouring parts can match the same character, so that matching takes linear time on any text
 _PAIR = re.compile(
-    r"""\s*([A-Za-z_]\w*)\s*=\s*("(?:[^"\\]|\\.)*"\s*|'(?:[^'\\]|\\.)*'\s*|[^\s,()"'][^,()"']*)(,|\))""", re.DOTALL
+    r"""\s*([A-Za-z_]\w*)\s*=\s*("(?:[^"\\]|\\.)*"\s*|'(?:[^'\\]|\\.)*'\s*|[^\s,()"'][^,()"']*)(,|\))""",
+    re.DOTALL,
 )
 _GAP = re.compile(r"[;,\s]*")
 _EMPTY = re.compile(r"\s*\)")
@@ -73,13 +73,13 @@ def _literal(token: str) -> Scalar:
         return _unquoted(token)
     try:
         value = json.loads(token)
-    except ValueError:
+    except (ValueError, RecursionError):
         return token
     return value if value is None or isinstance(value, bool | int | float) else token
 
 
 def _unquoted(token: str) -> str:
-    """A quoted text; language models escape as Python does as often as JSON does, and write raw line breaks."""
+    """A quoted text: language models escape as in Python or as in JSON, and write raw line breaks."""
     if token[0] == '"':
         try:
             return str(json.loads(token, strict=False))
@@ -91,8 +91,8 @@ def _unquoted(token: str) -> str:
 def strip_thoughts(text: str) -> str:
     """The text without ``<think>...</think>`` blocks, which no user may ever see.
 
-    An opening without an end hides the rest; an end without an opening (chat templates put the opening into the
-    prompt) hides what stands before it.
+    An opening without an end hides the rest; an end without an opening (chat templates put the opening into
+    the prompt) hides what stands before it.
     """
     return _UNOPENED.sub("", _THINK.sub("", text))
 
@@ -151,16 +151,20 @@ def _parse_json(said: str, ontology: Ontology) -> ParsedAction:
         return ParsedAction(said, ())
     calls = [(_key(item, "intent", "name"), _key(item, "slots", "arguments") or {}) for item in items]
     if any(name is None for name, _ in calls):
-        raise DialogGymError('JSON acts are written {"intent": ..., "slots": {...}}; there is no "intent" or "name"')
+        raise DialogGymError(
+            'JSON acts are written {"intent": ..., "slots": {...}}; there is no "intent" or "name"'
+        )
     if len(calls) == 1 and calls[0][0] == "respond":
         return _respond(calls[0][1])
     if [name for name, _ in calls] == ["done"]:
         return _STOP
+    if len(calls) > MAX_ACTS:
+        raise DialogGymError(f"{len(calls):,} acts in one turn; at most {MAX_ACTS} are read")
     return ParsedAction(None, tuple(checked_act(str(name), slots, ontology) for name, slots in calls))
 
 
 def _respond(slots: Any) -> ParsedAction:
-    """tau2's plain text; its escapes may hold what the outer text did not show: thoughts, surrogates, a stop."""
+    """tau2's plain text; its escapes may hold what the outer text hid: thoughts, surrogates, a stop."""
     if not isinstance(slots, Mapping):
         raise DialogGymError('respond: the text is given as message, e.g. {"message": "Hello"}')
     said = strip_thoughts(storable(str(slots.get("message", "")))).strip()
@@ -184,6 +188,8 @@ def _parse_calls(said: str, ontology: Ontology) -> ParsedAction:
         if call[1] == "respond" and not acts:
             return _respond(slots)
         acts.append(checked_act(call[1], slots, ontology))
+        if len(acts) > MAX_ACTS:
+            raise DialogGymError(f"more than {MAX_ACTS} acts in one turn; at most {MAX_ACTS} are read")
         at = _GAP.match(said, at).end()  # type: ignore[union-attr]  # matches the empty string too
     return ParsedAction(None, tuple(acts))
 
@@ -229,7 +235,7 @@ def checked_act(intent: str, slots: Any, ontology: Ontology) -> DialogueAct:
             )
         if not (value is None or isinstance(value, bool | int | float | str)):
             raise DialogGymError(f"act {intent}: {name} must be a number or a word")
-        if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= _LARGEST):
+        if isinstance(value, int | float) and not abs(value) <= _LARGEST:  # NaN included
             raise DialogGymError(f"act {intent}: {name} must be a number within +-1e12, not {_short(value)}")
     if missing := [name for name, optional in known.items() if not optional and name not in slots]:
         raise DialogGymError(f"act {intent}: slot {missing[0]!r} is missing")

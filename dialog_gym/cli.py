@@ -67,21 +67,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run the command line; the exit code."""
+def _prepare() -> None:
+    """Make streams, warnings and the import path what a command needs."""
     plain_warnings()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without some character still shows the rest
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # module:Class in the present folder; last, so that it hides nothing
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; the exit code."""
+    _prepare()
     try:
         code = app(list(arguments), prog_name=NAME, standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        # nothing more can be written there, and Python would try once more when it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _fail(MISTAKE, "the output was closed before everything was written")
+        return _closed()
+    except SystemExit as leaving:  # typer leaves by itself on a closed pipe, and after shell completion
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return _closed()
+        raise
     except (KeyboardInterrupt, typer.Abort):
         return _fail(STOPPED, "stopped")
     except Interrupted as stop:
@@ -91,6 +98,12 @@ def run(arguments: Sequence[str]) -> int:
     if code == STOPPED:  # what newer releases of typer make of Ctrl-C
         return _fail(STOPPED, "stopped")
     return code if isinstance(code, int) else 0
+
+
+def _closed() -> int:
+    """Nothing more can be written to stdout, and Python would try once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _fail(MISTAKE, "the output was closed before everything was written")
 
 
 def _failure(error: Exception) -> int:

@@ -115,6 +115,7 @@ def _played(
     from dialog_gym.benchmarks.leaderboard import run_board
 
     configs = [RunConfig(suite, agent, episodes, seed) for agent in agents]
+    # a board's stores are packed when they are complete
     stores = [folder / default_store(config, config.agent).name for config in configs]
     if len(set(stores)) < len(stores):
         raise DialogGymError("an agent is named twice")
@@ -123,6 +124,7 @@ def _played(
     if not resume:
         for store in stores:
             put_aside(store)
+            put_aside(store.with_name(f"{store.name}.gz"))
     try:
         with progress("") as update:
             board = run_board(

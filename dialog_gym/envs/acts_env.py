@@ -11,8 +11,8 @@ from dialog_gym.core import DialogGymError, Task
 from dialog_gym.domains.credit.dynamics import REWARDS
 from dialog_gym.domains.credit.features import ActionMask, Features
 from dialog_gym.envs.dialogue_env import make_domain
-from dialog_gym.envs.episode import checked_weights
-from dialog_gym.envs.seeding import EpisodeQueue, Prepared
+from dialog_gym.envs.episode import RESET_OPTIONS, checked_options, checked_render_mode, checked_weights
+from dialog_gym.envs.seeding import EpisodeSource
 from dialog_gym.ops import SCALAR
 
 
@@ -55,13 +55,14 @@ class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
         """
         chosen = {"max_turns": max_turns, "profile_source": profile_source, **options}
         self.domain = make_domain(domain, **{k: v for k, v in chosen.items() if v is not None})
+        checked_render_mode(render_mode, self.metadata["render_modes"])
         self.scenario, self.split, self.level, self.render_mode = scenario, split, level, render_mode
         self.reward_weights = checked_weights(reward_weights, REWARDS)
-        self._space = self.domain.space(split=split, scenario=scenario, level=level)
+        space = self.domain.space(split=split, scenario=scenario, level=level)
         self.observation_space, self.action_space, self._profile_size = act_spaces(self.domain)
         self._features = Features(len(self.domain.products), self.domain.max_turns)
         self._mask = ActionMask(SCALAR, self.domain.dynamics.moves.nvec)
-        self._queue = EpisodeQueue(self.domain, self._space)
+        self._source = EpisodeSource(self.domain, space)
         self._dialogue: Any = None
         self._observation = np.zeros(self.observation_space.shape, np.float32)
         self._lines: list[str] = []
@@ -69,29 +70,46 @@ class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin a dialogue; ``options={"task": index}`` picks the task.
+        """Begin a dialogue.
+
+        Args:
+            seed: Fixes this and all following episodes.
+            options: ``{"task": index | id | Task, "level": 0-9, "episode_seed": int}``, each optional: which
+                task of this environment (else one is drawn), at which difficulty (of this episode; default
+                the environment's), and the seed of the user's randomness: with a task it fixes the dialogue,
+                as evaluation does.
+
+        Returns:
+            Observation and info (``task_id``, ``level``, ``action_mask``, ``rewards``, ``cost``, ``costs``).
 
         Raises:
-            DialogGymError: an option is unknown or the index out of range.
+            DialogGymError: an option is unknown or there is no such task or level.
         """
         super().reset(seed=seed)
-        if seed is not None or not self._queue.started:
-            self._queue.restart(self.np_random)
-        episode = self._next(options or {})
-        task_id = self.domain.task_id(self._space, episode.task_index)
-        self._dialogue = self.domain.begin(_bare(task_id, self._space), episode.starts, episode.row, False)
+        chosen = checked_options(options, RESET_OPTIONS)
+        if seed is not None or not self._source.started:
+            self._source.restart(self.np_random)
+        space = self._source.space_at(chosen.get("level"))
+        index = None if chosen.get("task") is None else self._index(chosen["task"], space)
+        episode = self._source.next(space, index, chosen.get("episode_seed"))
+        task_id = self.domain.task_id(space, episode.task_index)
+        self._dialogue = self.domain.begin(_bare(task_id, space), episode.starts, episode.row, False)
         self._observation[: self._profile_size] = episode.starts.profile[episode.row]
         self._lines = [f"user: {act.intent}" for act in self._dialogue.open()]
         return self._observe(), self._info({}) | {"task_id": task_id}
 
-    def _next(self, options: Mapping[str, Any]) -> Prepared:
-        if unknown := sorted(set(options) - {"task"}):
-            raise DialogGymError(f"unknown reset option {unknown[0]!r}; known: task")
-        if "task" not in options:
-            return self._queue.take()
-        seed, index = self._queue.skip(), int(options["task"])
-        starts = self.domain.starts(self._space, np.asarray([index]), np.asarray([seed], np.uint64))
-        return Prepared(seed, index, starts, 0)
+    def _index(self, task: Any, space: Any) -> int:
+        name = task.id if isinstance(task, Task) else task
+        if isinstance(name, str):
+            index = name.rpartition("/")[2]
+            if not index.isdecimal() or name != self.domain.task_id(space, int(index)):
+                wanted = self.domain.task_id(space, 0)
+                raise DialogGymError(f"task {name!r} is not one of this environment's, e.g. {wanted!r}")
+            return int(index)
+        if isinstance(name, bool) or not isinstance(name, int | np.integer):
+            kind = type(task).__name__
+            raise DialogGymError(f"options['task'] must be an index, an id or a Task, not {kind}")
+        return int(name)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, SupportsFloat, bool, bool, dict[str, Any]]:
         """Say one act-level turn.
@@ -115,11 +133,15 @@ class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
     def _checked(self, action: np.ndarray) -> list[int]:
         if self._dialogue is None or self._dialogue.ended_by is not None:
             raise DialogGymError("the dialogue is over (or never began): call reset() before step()")
-        indices: list[int] = np.asarray(action).tolist()
-        sizes = self.domain.dynamics.moves.nvec
-        if len(indices) != len(sizes) or not all(0 <= i < n for i, n in zip(indices, sizes, strict=True)):
-            raise DialogGymError(f"action {indices} is outside MultiDiscrete({list(sizes)})")
-        return indices
+        sizes, indices = self.domain.dynamics.moves.nvec, np.asarray(action)
+        if indices.dtype.kind not in "iu" or indices.shape != (len(sizes),):
+            raise DialogGymError(
+                f"an action is {len(sizes)} integers, not {indices.dtype} of shape {indices.shape}"
+            )
+        found: list[int] = indices.tolist()
+        if not all(0 <= i < n for i, n in zip(found, sizes, strict=True)):
+            raise DialogGymError(f"action {found} is outside MultiDiscrete({list(sizes)})")
+        return found
 
     def acts(self, action: np.ndarray) -> tuple[Any, ...]:
         """The dialogue acts of an action in the present state."""
@@ -133,6 +155,8 @@ class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
         return self._action_mask().astype(bool)
 
     def _action_mask(self) -> np.ndarray:
+        if self._dialogue is None:
+            raise DialogGymError("there is no dialogue yet: call reset() first")
         mask = np.empty(sum(self.domain.dynamics.moves.nvec), np.int8)
         self._mask.fill(mask, self._dialogue.state)
         return mask
@@ -142,7 +166,13 @@ class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
         return self._observation.copy()
 
     def _info(self, costs: Mapping[str, float]) -> dict[str, Any]:
-        return {"action_mask": self._action_mask(), "cost": float(len(costs)), "costs": costs, "rewards": {}}
+        return {
+            "action_mask": self._action_mask(),
+            "level": self._dialogue.task.level,
+            "cost": float(len(costs)),
+            "costs": costs,
+            "rewards": {},
+        }
 
     def render(self) -> str | None:
         """The dialogue so far: the agent's turns in template wording, the user's as acts."""

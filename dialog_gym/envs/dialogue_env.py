@@ -12,11 +12,21 @@ from dialog_gym import plugins
 from dialog_gym.acts import Ontology, tool_schemas
 from dialog_gym.core import DialogGymError, Task, Trajectory, UserSimulator
 from dialog_gym.domains.credit.dynamics import REWARDS
-from dialog_gym.envs.episode import Episode, Said, checked_weights, load_simulator
-from dialog_gym.envs.seeding import EpisodeQueue, Prepared
+from dialog_gym.envs.episode import (
+    RESET_OPTIONS,
+    Episode,
+    Said,
+    checked_options,
+    checked_render_mode,
+    checked_weights,
+    load_simulator,
+)
+from dialog_gym.envs.seeding import EpisodeSource, Prepared
 from dialog_gym.spaces import DialogueSpace, ProfileSpace, UtteranceSpace
 
 MAX_UTTERANCE = 100_000
+ENV_OPTIONS = ("domain", "scenario", "simulator", "split", "level", "reward_weights", "render_mode")
+"""What environments take beside the options of their domain."""
 
 
 def make_domain(domain: Any, **options: Any) -> Any:
@@ -27,9 +37,10 @@ def make_domain(domain: Any, **options: Any) -> Any:
     """
     if isinstance(domain, str):
         maker = plugins.load("domains", domain)
-        known = signature(maker).parameters
+        taken = signature(maker).parameters
         for name in options:
-            if name not in known:
+            if name not in taken and not any(one.kind == one.VAR_KEYWORD for one in taken.values()):
+                known = {*taken, *ENV_OPTIONS}
                 raise DialogGymError(f"unknown option {name!r}; {plugins.nearest(name, known)}")
         return maker(**options)
     if any(value is not None for value in options.values()):
@@ -83,8 +94,7 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
         """
         chosen = {"max_turns": max_turns, "profile_source": profile_source, **options}
         self.domain = make_domain(domain, **{k: v for k, v in chosen.items() if v is not None})
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise DialogGymError(f"render_mode {render_mode!r} is not one of ansi, human")
+        checked_render_mode(render_mode, self.metadata["render_modes"])
         self.scenario, self.split, self.level, self.render_mode = scenario, split, level, render_mode
         self.simulator = load_simulator(simulator)
         self.reward_weights = checked_weights(reward_weights, REWARDS)
@@ -100,7 +110,7 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
         )
         self.action_space = UtteranceSpace(MAX_UTTERANCE, self.domain.sample_utterances)
         self.episode: Episode | None = None
-        self._queue = EpisodeQueue(self.domain, self.space)
+        self._source = EpisodeSource(self.domain, self.space)
 
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
@@ -109,29 +119,35 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
 
         Args:
             seed: Fixes this and all following episodes.
-            options: ``{"task": index | id | Task}`` picks the task; else it is drawn from the split.
+            options: ``{"task": index | id | Task, "level": 0-9, "episode_seed": int}``, each optional: which
+                task (else one is drawn from the split), at which difficulty (of this episode; default the
+                environment's), and the seed of the user's randomness: with a task it fixes the dialogue, as
+                evaluation does.
 
         Returns:
-            Observation and info (``task_id``, ``rewards``, ``cost``, and for tau2 users ``policy`` and
+            Observation and info (``task_id``, ``level``, ``rewards``, ``cost``, and for tau2 users ``policy`` and
             ``tools``).
 
         Raises:
-            DialogGymError: an option or the task is unknown.
+            DialogGymError: an option is unknown or there is no such task or level.
         """
         super().reset(seed=seed)
-        if seed is not None or not self._queue.started:
-            self._queue.restart(self.np_random)
-        self.episode = self._begin(options or {})
+        chosen = checked_options(options, RESET_OPTIONS)
+        if seed is not None or not self._source.started:
+            self._source.restart(self.np_random)
+        self.episode = self._begin(chosen)
         self._show(self.episode.turns)
         info = {"policy": self.episode.task.guidelines, "tools": self._tools}
         return self._observe(), info | self._info({}, None)
 
-    def _begin(self, options: Mapping[str, Any]) -> Episode:
-        if unknown := sorted(set(options) - {"task"}):
-            raise DialogGymError(f"unknown reset option {unknown[0]!r}; known: task")
-        if options.get("task") is None:
-            return self._drawn(self._queue.take())
-        return self.begin(options["task"], self._queue.skip())
+    def _begin(self, chosen: Mapping[str, Any]) -> Episode:
+        task, level, seed = (chosen.get(name) for name in ("task", "level", "episode_seed"))
+        space = self._source.space_at(level)
+        if not isinstance(task, str | Task):
+            return self._drawn(self._source.next(space, _index(task), seed), space)
+        if level is not None:
+            raise DialogGymError("options['level'] only goes with a task index: a task and its id have their own")
+        return self.begin(task, self._source.skip(space) if seed is None else seed)
 
     def begin(self, task: Any, seed: int) -> Episode:
         """The episode of a task (index, id or record) with a given seed: what evaluation and replay call.
@@ -143,12 +159,7 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
             task = self.domain.task_by_id(task)
         if isinstance(task, Task):
             return Episode(self.domain, self.simulator, task, self.domain.start(task, seed), seed)
-        if isinstance(task, bool) or not isinstance(task, int | np.integer):
-            raise DialogGymError(
-                f"options['task'] must be an index, an id or a Task, not {type(task).__name__}"
-            )
-        starts = self.domain.starts(self.space, np.asarray([int(task)]), np.asarray([seed], np.uint64))
-        return self._drawn(Prepared(seed, int(task), starts, 0))
+        return self._drawn(self._source.at(self.space, _index(task), seed), self.space)
 
     def begin_many(self, tasks: Sequence[int], seeds: Sequence[int]) -> list[Episode]:
         """The episodes of several task indices with their seeds: far cheaper than one at a time.
@@ -158,10 +169,13 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
         """
         starts = self.domain.starts(self.space, np.asarray(tasks, np.int64), np.asarray(seeds, np.uint64))
         pairs = zip(seeds, tasks, strict=True)
-        return [self._drawn(Prepared(seed, index, starts, row)) for row, (seed, index) in enumerate(pairs)]
+        return [
+            self._drawn(Prepared(seed, index, starts, row), self.space)
+            for row, (seed, index) in enumerate(pairs)
+        ]
 
-    def _drawn(self, ready: Prepared) -> Episode:
-        task = self.domain.write(self.space, ready.starts.shoppers, ready.row, ready.task_index)
+    def _drawn(self, ready: Prepared, space: Any) -> Episode:
+        task = self.domain.write(space, ready.starts.shoppers, ready.row, ready.task_index)
         dialogue = self.domain.begin(task, ready.starts, ready.row)
         return Episode(self.domain, self.simulator, task, dialogue, ready.seed)
 
@@ -172,12 +186,14 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
         before = len(episode.turns)
         step = episode.assistant(said)
         reward = sum(self.reward_weights[name] * value for name, value in step.rewards.items())
-        truncated = step.ended_by == "max_turns"
-        terminated = step.ended_by is not None and not truncated
+        # not the step's: when the simulator fails after it, the episode is void
+        ended_by = episode.ended_by
+        truncated = ended_by == "max_turns"
+        terminated = ended_by is not None and not truncated
         self._show(episode.turns[before:])
         info = self._info(step.costs, said) | {"rewards": dict(step.rewards)}
-        if step.ended_by is not None:
-            info |= {"ended_by": step.ended_by, "outcome": dict(episode.dialogue.outcome())}
+        if ended_by is not None:
+            info["outcome"] = dict(episode.dialogue.outcome())
         return self._observe(), float(reward), terminated, truncated, info
 
     def running(self) -> Episode:
@@ -209,7 +225,7 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
     def _observe(self) -> Mapping[str, Any]:
         assert self.episode is not None
         seen = self.episode.observation
-        return {"dialogue": seen.dialogue, "profile": seen.profile, "guidelines": seen.guidelines}
+        return {"dialogue": seen.dialogue, "profile": dict(seen.profile), "guidelines": seen.guidelines}
 
     def _info(self, costs: Mapping[str, float], said: Said | None) -> dict[str, Any]:
         assert self.episode is not None
@@ -220,6 +236,10 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
             "costs": dict(costs),
             "rewards": {},
         }
+        if self.episode.ended_by is not None:
+            info["ended_by"] = self.episode.ended_by
+        if self.episode.failure is not None:
+            info["failure"] = self.episode.failure
         if said is not None:
             info["acts"] = said.acts
             if said.error:
@@ -230,3 +250,9 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
         if self.render_mode == "human":
             for turn in turns:
                 print(f"{turn.role}: {turn.text}")
+
+
+def _index(task: Any) -> int | None:
+    if task is not None and (isinstance(task, bool) or not isinstance(task, int | np.integer)):
+        raise DialogGymError(f"options['task'] must be an index, an id or a Task, not {type(task).__name__}")
+    return None if task is None else int(task)

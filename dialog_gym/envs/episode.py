@@ -1,7 +1,10 @@
 """One dialogue between an assistant and a user as plain Python: what the environments share."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
+
+import numpy as np
 
 from dialog_gym import plugins
 from dialog_gym.acts import Ontology, parse_action, storable
@@ -22,6 +25,10 @@ from dialog_gym.noise import mix, text_key
 
 _WORDING = text_key("wording")
 EMPTY_REPLY = "..."
+MAX_ERROR = 400
+"""Characters of an action's error line; it may quote the action."""
+RESET_OPTIONS = ("episode_seed", "level", "task")
+"""What `reset` of one dialogue takes as options."""
 
 
 class Said(NamedTuple):
@@ -48,12 +55,36 @@ def checked_weights(weights: Mapping[str, float] | None, known: Sequence[str]) -
     """Reward weights: the default ones, changed where named.
 
     Raises:
-        DialogGymError: a name is unknown.
+        DialogGymError: a name is unknown, or a weight is no finite number.
     """
-    for name in weights or {}:
+    for name, value in (weights or {}).items():
         if name not in known:
             raise DialogGymError(f"unknown reward {name!r}; {plugins.nearest(name, known)}")
+        if not isinstance(value, int | float | np.number) or not math.isfinite(value):
+            raise DialogGymError(f"the weight of reward {name} must be a finite number, not {value!r}")
     return dict(DEFAULT_REWARD_WEIGHTS) | {name: float(value) for name, value in (weights or {}).items()}
+
+
+def checked_render_mode(mode: str | None, known: Sequence[str]) -> str | None:
+    """A render mode that exists, or None.
+
+    Raises:
+        DialogGymError: it does not.
+    """
+    if mode is not None and mode not in known:
+        raise DialogGymError(f"unknown render_mode {mode!r}; {plugins.nearest(str(mode), known)}")
+    return mode
+
+
+def checked_options(options: Mapping[str, Any] | None, known: Sequence[str]) -> Mapping[str, Any]:
+    """Reset options that exist.
+
+    Raises:
+        DialogGymError: an option is unknown.
+    """
+    if unknown := sorted(set(options or {}) - set(known)):
+        raise DialogGymError(f"unknown reset option {unknown[0]!r}; known: {', '.join(known) or 'none'}")
+    return options or {}
 
 
 class Episode:
@@ -98,7 +129,7 @@ class Episode:
             if parsed.acts:
                 return Said(self.worded(parsed.acts), parsed.acts, None)
         except DialogGymError as error:
-            return Said(EMPTY_REPLY, (), str(error))
+            return Said(EMPTY_REPLY, (), str(error)[:MAX_ERROR])
         if not parsed.text:
             return Said(EMPTY_REPLY, (), "empty action: nothing was said")
         return Said(parsed.text, self.domain.read_assistant(parsed.text, self.turns), None)
@@ -120,7 +151,7 @@ class Episode:
             if parsed.acts:
                 return Said(self.session.say(parsed.acts, dialogue, garbled=False), parsed.acts, None)
         except DialogGymError as error:
-            return Said(EMPTY_REPLY, (), str(error))
+            return Said(EMPTY_REPLY, (), str(error)[:MAX_ERROR])
         if not parsed.text:
             return Said(EMPTY_REPLY, (), "empty action: nothing was said")
         return Said(parsed.text, self.domain.read_user(parsed.text), None)

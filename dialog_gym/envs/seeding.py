@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dialog_gym.core import DialogGymError
 from dialog_gym.noise import mix_array
 
 LARGEST_BATCH = 256
@@ -35,26 +36,15 @@ def task_indices(seeds: np.ndarray, size: int) -> np.ndarray:
 
 
 class EpisodeQueue:
-    """The successive episodes of one lane."""
+    """The successive episodes of one lane at one difficulty level."""
 
-    def __init__(self, domain: Any, space: Any) -> None:
-        """Nothing is prepared before the first `restart`."""
+    def __init__(self, domain: Any, space: Any, key: int) -> None:
+        """Nothing is prepared before the first `take`; ``key`` is the lane's."""
         self.domain, self.space = domain, space
-        self._key: np.ndarray | None = None
+        self._key = np.asarray([key], np.uint64)
         self._next = 0
         self._batch: list[Prepared] = []
         self._size = 1
-
-    def restart(self, np_random: np.random.Generator) -> None:
-        """Begin a new sequence of episodes from a key drawn from ``np_random``."""
-        self._key = np.asarray([np_random.integers(2**63)], np.uint64)
-        self._next, self._size = 0, 1
-        self._batch = []
-
-    @property
-    def started(self) -> bool:
-        """Whether there is a key."""
-        return self._key is not None
 
     def take(self) -> Prepared:
         """The next episode."""
@@ -66,13 +56,11 @@ class EpisodeQueue:
         """The seed of the next episode when its task is chosen by the caller."""
         if self._batch:
             return self._batch.pop().seed
-        assert self._key is not None
         seed = int(episode_seeds(self._key, np.asarray([self._next]))[0])
         self._next += 1
         return seed
 
     def _prepare(self) -> None:
-        assert self._key is not None
         numbers = np.arange(self._next, self._next + self._size)
         seeds = episode_seeds(np.repeat(self._key, self._size), numbers)
         index = task_indices(seeds, self.space.size)
@@ -84,6 +72,84 @@ class EpisodeQueue:
         self._batch = ready[::-1]
         self._next += self._size
         self._size = min(LARGEST_BATCH, 2 * self._size)
+
+
+class EpisodeSource:
+    """One lane's episodes at every difficulty level.
+
+    All levels share the lane's key: the k-th episode at level d is the one that an environment made with
+    ``level=d`` plays as its k-th.
+    """
+
+    def __init__(self, domain: Any, space: Any) -> None:
+        """Takes the tasks of the usual level; there are no episodes before the first `restart`."""
+        self.domain, self.space = domain, space
+        self._spaces: dict[int, Any] = {space.level: space}
+        self._queues: dict[int, EpisodeQueue] = {}
+        self._key: int | None = None
+
+    def restart(self, np_random: np.random.Generator) -> None:
+        """Begin new sequences of episodes from a key drawn from ``np_random``."""
+        self._key = int(np_random.integers(2**63))
+        self._queues = {}
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a key."""
+        return self._key is not None
+
+    def space_at(self, level: Any) -> Any:
+        """The tasks of a level; those of the usual level for None.
+
+        Raises:
+            DialogGymError: there is no such level.
+        """
+        level = self.space.level if level is None else level
+        if isinstance(level, bool) or not isinstance(level, int | np.integer):
+            raise DialogGymError(f"level must be an integer from 0 to 9, not {level!r}")
+        if level not in self._spaces:
+            usual = self.space
+            self._spaces[int(level)] = self.domain.space(
+                split=usual.split, scenario=usual.scenario, level=int(level)
+            )
+        return self._spaces[int(level)]
+
+    def next(self, space: Any, index: int | None = None, seed: Any = None) -> Prepared:
+        """The next episode of a level; `restart` must have been called.
+
+        Args:
+            space: The level's tasks.
+            index: A task index; None draws the task from the episode's seed.
+            seed: The episode's seed; None takes the lane's next.
+
+        Raises:
+            DialogGymError: the index or the seed is out of range.
+        """
+        if index is None and seed is None:
+            return self._queue(space).take()
+        return self.at(space, index, self.skip(space) if seed is None else seed)
+
+    def skip(self, space: Any) -> int:
+        """The seed of a level's next episode when its task is chosen by the caller."""
+        return self._queue(space).skip()
+
+    def at(self, space: Any, index: int | None, seed: Any) -> Prepared:
+        """The episode of a task index with a seed; without an index the seed draws the task.
+
+        Raises:
+            DialogGymError: the index or the seed is out of range.
+        """
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
+            raise DialogGymError(f"an episode's seed must be an integer from 0 to 2**64 - 1, not {seed!r}")
+        seeds = np.asarray([seed], np.uint64)
+        indices = task_indices(seeds, space.size) if index is None else np.asarray([index])
+        return Prepared(int(seed), int(indices[0]), self.domain.starts(space, indices, seeds), 0)
+
+    def _queue(self, space: Any) -> EpisodeQueue:
+        assert self._key is not None
+        if space.level not in self._queues:
+            self._queues[space.level] = EpisodeQueue(self.domain, space, self._key)
+        return self._queues[space.level]
 
 
 class EpisodeBank:

@@ -22,7 +22,7 @@ from dialog_gym.domains.credit.tracker import END, END_REASONS, RUNNING
 from dialog_gym.domains.credit.user_model import NOISE
 from dialog_gym.envs.acts_env import act_spaces
 from dialog_gym.envs.dialogue_env import make_domain
-from dialog_gym.envs.episode import checked_weights
+from dialog_gym.envs.episode import checked_options, checked_weights
 from dialog_gym.envs.seeding import EpisodeBank
 from dialog_gym.ops import ARRAYS
 
@@ -74,6 +74,8 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
         """
         chosen = {"max_turns": max_turns, "profile_source": profile_source, **options}
         self.domain = make_domain(domain, **{k: v for k, v in chosen.items() if v is not None})
+        if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
+            raise DialogGymError(f"num_envs must be a whole number from 1 up, not {num_envs!r}")
         self.num_envs, self.mode = num_envs, _autoreset(autoreset_mode)
         self.metadata = self.metadata | {"autoreset_mode": self.mode}
         self.reward_weights = checked_weights(reward_weights, REWARDS)
@@ -96,8 +98,9 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
         """Begin all dialogues; lane i is seeded with ``seed + i``, or ``seed[i]``.
 
         Raises:
-            DialogGymError: a sequence of seeds of another length than the number of lanes.
+            DialogGymError: a sequence of seeds of another length than the number of lanes, or any option.
         """
+        checked_options(options, ())
         if seed is not None or self._state is None:
             self._bank.restart(self._keys(seed))
         everyone = np.arange(self.num_envs)
@@ -105,7 +108,7 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
         if self._state is None:
             self._state = self._bank.first_state()
         self._begin(everyone, rows)
-        self._ended[:] = False
+        self._ended = np.zeros(self.num_envs, bool)
         return self._observe(), self._info(None)
 
     def _keys(self, seed: int | Sequence[int | None] | None) -> np.ndarray:
@@ -113,7 +116,8 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
             self._np_random, self._np_random_seed = seeded_generator(None)
             keys: np.ndarray = self._np_random.integers(2**63, size=self.num_envs, dtype=np.uint64)
             return keys
-        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int | np.integer) else list(seed)
+        given = [seed + i for i in range(self.num_envs)] if isinstance(seed, int | np.integer) else list(seed)
+        seeds = [None if one is None else int(one) for one in given]
         if len(seeds) != self.num_envs:
             raise DialogGymError(f"{len(seeds)} seeds given for {self.num_envs} environments")
         self._np_random, self._np_random_seed = seeded_generator(seeds[0])
@@ -131,12 +135,7 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
         Raises:
             DialogGymError: the actions have another shape than (num_envs, 6) or are outside the action space.
         """
-        lanes = action_array(actions)
-        if lanes.shape != (len(self.dynamics.moves.nvec), self.num_envs):
-            raise DialogGymError(f"actions have shape {np.shape(actions)}, not {self.action_space.shape}")
-        sizes = np.asarray(self.dynamics.moves.nvec)
-        if (lanes.min(axis=1) < 0).any() or (lanes.max(axis=1) >= sizes).any():
-            raise DialogGymError(f"some action is outside MultiDiscrete({sizes.tolist()})")
+        lanes = self._lanes(actions)
         waiting = np.flatnonzero(self._ended)  # lanes whose dialogue ended in the step before (NEXT_STEP)
         s = self._state
         s.turn = np.where(self._ended, 0, s.turn)
@@ -172,6 +171,19 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
             truncated,
             self._info(info),
         )
+
+    def _lanes(self, actions: np.ndarray) -> np.ndarray:
+        if self._state is None:
+            raise DialogGymError("the dialogues have not begun: call reset() before step()")
+        given, wanted = np.asarray(actions), self.action_space.shape
+        if given.dtype.kind not in "iu" or given.shape != wanted:
+            raise DialogGymError(
+                f"actions are {given.dtype} of shape {given.shape}, not integers of shape {wanted}"
+            )
+        lanes, sizes = action_array(given), np.asarray(self.dynamics.moves.nvec)
+        if (lanes.min(axis=1) < 0).any() or (lanes.max(axis=1) >= sizes).any():
+            raise DialogGymError(f"some action is outside MultiDiscrete({sizes.tolist()})")
+        return lanes
 
     def _restart(self, lanes: np.ndarray) -> dict[str, Any]:
         """Same-step autoreset: keep the last observation of ended lanes, begin their next dialogue."""

@@ -1,4 +1,4 @@
-"""Plug-ins of another package: found by entry point, used by the command line, checked, and harmless when broken."""
+"""Plug-ins of another package: found by entry point, used, checked, and harmless when broken."""
 
 import json
 import tomllib
@@ -15,10 +15,12 @@ PLUGIN = Path(__file__).parents[1] / "plugin"
 @pytest.fixture(autouse=True)
 def installed(tmp_path, monkeypatch):
     """The fixture package as an installer would leave it: on the path, with the metadata of its pyproject."""
-    project = tomllib.loads((PLUGIN / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((PLUGIN / "pyproject.toml").read_text("utf-8"))["project"]
     info = tmp_path / "site" / "shop_plugin-1.2.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
     lines = []
     for group, points in project["entry-points"].items():
         lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]

@@ -51,7 +51,9 @@ class Politeness:
     higher_is_better = True
 
     def rows(self, trajectories):
-        thanks = [any("thank" in t.text.lower() for t in x.turns if t.role == "assistant") for x in trajectories]
+        thanks = [
+            any("thank" in t.text.lower() for t in x.turns if t.role == "assistant") for x in trajectories
+        ]
         return np.array(thanks, dtype=float), np.ones(len(trajectories))
 
 

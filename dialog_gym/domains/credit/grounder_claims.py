@@ -24,8 +24,6 @@ _NOT_THIS = re.compile(r"(?<!if )\bnot (?:for |on |to |with )?(?:the |an? |our )
 _AGAINST = re.compile(
     r"\b(?:not|no|too|never|unfortunately|sadly|below|insufficient|afraid|lacks?|falls?|sorry|regret)\b"
 )
-
-
 _ANCHORS = frozenset(
     ("eligible", "blocked", "stands_in_way", "limit", "fee", "nofee", "ratecue", "offer", "coupon")
 )
@@ -45,10 +43,12 @@ class Reading:
     Attributes:
         text: its prepared text.
         part: the sentence.
+        families: its cues by intent.
         claims: what was read so far.
         used: positions of quantities that belong to a claim already.
         reasons: hits of refusal reasons, for verdicts in this or a neighbouring sentence.
-        refused: whether it holds a refusal.
+        denied: stretches whose claims do not count: hypothetical, reported, past.
+        regions: the stated part, cut between its anchors: ``(start, end, anchors inside)``.
     """
 
     def __init__(self, part: Part, families: dict[str, list[Hit]]) -> None:

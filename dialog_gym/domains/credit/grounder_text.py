@@ -135,6 +135,14 @@ def _plain(name: str) -> str:
     return " ".join(name.lower().replace("-", " ").replace("installment", "instalment").split())
 
 
+def _written_out(text: str) -> str:
+    text = _IS.sub(r"\1 is", text)
+    for short, full in _CONTRACTIONS:
+        if short in text:
+            text = text.replace(short, full)
+    return text.replace("'", "")
+
+
 def normalise(text: str) -> str:
     """Lower case, contractions written out, quotations and thoughts removed, hyphens in words as blanks."""
     text = text[:MAX_CHARACTERS]
@@ -146,11 +154,7 @@ def normalise(text: str) -> str:
     if '"' in text:
         text = _QUOTED.sub(" ", text).replace('"', " ")
     if "'" in text:
-        text = _IS.sub(r"\1 is", text)
-        for short, full in _CONTRACTIONS:
-            if short in text:
-                text = text.replace(short, full)
-        text = text.replace("'", "")
+        text = _written_out(text)
     if "-" in text:
         text = _HYPHEN.sub(" ", text).replace(" - ", ", ").replace("--", ", ")
     if "installment" in text:

@@ -13,7 +13,7 @@ from dialog_gym.domains.credit.ontology import ASSISTANT_ACTS, CHOICES
 from dialog_gym.domains.credit.rulebook import load_rulebook
 
 RULEBOOK = load_rulebook()
-CENTS = st.integers(1, 5_000_000).map(lambda cents: cents / 100 if cents % 100 else cents // 100)
+CENTS = st.integers(100, 5_000_000).map(lambda cents: cents / 100 if cents % 100 else cents // 100)
 AMOUNTS = st.one_of(st.sampled_from(RULEBOOK.ladder), CENTS)
 DATES = st.dates(date(2020, 1, 1), date(2035, 12, 31)).map(date.isoformat)
 NUMBERS = {
@@ -41,8 +41,8 @@ def acts(draw: st.DrawFn, intent: str | None = None) -> DialogueAct:
             slots[slot] = draw(st.sampled_from(CHOICES[slot]))
         elif slot == "interest":  # interest is less than what it is paid on
             slots[slot] = draw(st.integers(0, round(float(slots["amount"]) * 50))) / 100  # type: ignore[arg-type]
-        elif slot == "monthly":
-            slots[slot] = draw(st.integers(1, round(float(slots.get("amount", 500)) * 110) + 1)) / 100  # type: ignore[arg-type]
+        elif slot == "monthly":  # a single instalment is the amount and some interest
+            slots[slot] = draw(st.integers(1, round(float(slots.get("amount", 500)) * 110))) / 100  # type: ignore[arg-type]
         else:
             slots[slot] = draw(NUMBERS[slot])
     if intent == "inform_coupon" and not slots:

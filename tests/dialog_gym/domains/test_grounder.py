@@ -107,10 +107,9 @@ def test_anything_is_read_without_an_error(text: str) -> None:
         assert set(act.slots) <= {slot.rstrip("?") for slot in ASSISTANT_ACTS[act.intent]}
 
 
-WORDS = (
-    "not never no if you are eligible for pay later up to 5,000 at 7.2 % a day shall i set it up but and , . ? : because "
-    "fee the cash loan interest 30 days coupon would offer deny income too low"
-).split(" ")
+SALAD = """not never no if you are eligible for pay later up to 5,000 at 7.2 % a day shall i set it up but and
+, . ? : because fee the cash loan interest 30 days coupon would offer deny income too low"""
+WORDS = SALAD.split()
 
 
 @settings(max_examples=200, deadline=None)
@@ -137,8 +136,8 @@ def _measure() -> ModuleType:
     return module
 
 
-# The aim is 0.95 of the claims and 0.90 act F1 on unseen wordings. On the test split, which nobody who works on the
-# grounder reads, the acts reach it (0.904) and the claims do not (0.874): 0.86 is a floor against regressions only.
+# The aim is 0.95 of the claims and 0.90 act F1 on unseen wordings. On the test split, which nobody who works
+# on the grounder reads, acts reach it (0.904), claims do not (0.874): 0.86 is only a regression floor.
 @pytest.mark.parametrize(("split", "claims", "acts"), [("dev", 0.95, 0.90), ("test", 0.86, 0.90)])
 def test_accuracy_on_hand_made_utterances(split: str, claims: float, acts: float) -> None:
     script = _measure()

@@ -1,26 +1,10 @@
 """The goal tracker: violations, stages, ends and outcomes, each exactly in its own situation."""
 
-from dataclasses import fields
-
-import numpy as np
 import pytest
 
-from dialog_gym.domains.credit.domain import CreditDomain
 from dialog_gym.domains.credit.ontology import TOPICS
-from dialog_gym.domains.credit.shoppers import SALE, SERVICE
-from dialog_gym.domains.credit.state import ACT, SLOT, TOPIC, USER, AgentTurn, Reply, one
-from dialog_gym.domains.credit.tracker import (
-    END,
-    ENGAGED,
-    MAX_DECLINES,
-    NUMERIC_TOPICS,
-    STAGE_WEIGHTS,
-    VIOLATION,
-    VIOLATIONS,
-    Tracker,
-    stage_list,
-)
-from dialog_gym.ops import SCALAR
+from dialog_gym.domains.credit.state import TOPIC
+from dialog_gym.domains.credit.tracker import ENGAGED, MAX_DECLINES, NUMERIC_TOPICS, VIOLATION, VIOLATIONS, stage_list
 
 ACCOUNT = ("eligibility", "limit", "rate", "coupon", "reactivation")
 PAY_LATER, INSTALMENT, REVOLVING = 1, 2, 4

@@ -25,7 +25,15 @@ from dialog_gym.core import DialogGymError, Result, Trajectory
 from dialog_gym.envs.dialogue_env import DialogueEnv
 from dialog_gym.metrics import HIGHER_IS_BETTER, score_all
 from dialog_gym.rollout import play
-from dialog_gym.store import Store, StoreHeader, TrajectoryWriter, read_store, write_sorted, write_store
+from dialog_gym.store import (
+    Store,
+    StoreHeader,
+    TrajectoryWriter,
+    key_of,
+    read_store,
+    write_sorted,
+    write_store,
+)
 from dialog_gym.store_format import config_hash
 
 CHUNK = 64
@@ -59,12 +67,13 @@ class RunConfig:
                     self.suite.level if self.level is None else self.level,
                     tuple(sorted(self.domain_options.items())))  # fmt: skip
 
-    def header(self, agent_name: str) -> StoreHeader:
-        """The header of the run's store."""
+    def header(self, agent_name: str, reference: bool = False) -> StoreHeader:
+        """The header of the run's store; ``reference``: the agent sees hidden state."""
         env = self.env(next(iter(self.suite.scenarios)))
         config = {
             "episodes": self.episodes or self.suite.size,
             "trials": self.suite.trials,
+            "reference": reference,
             "split": self.suite.split,
             "level": env.level,
             "simulator": self.simulator_name,
@@ -180,7 +189,9 @@ def evaluate(
     path = store or default_store(config, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     working = _working_file(path, resume)
-    with TrajectoryWriter(working, config.header(name), resume=resume, overwrite=not resume) as writer:
+    reference = bool(getattr(service, "sees_hidden_state", False))
+    header = config.header(name, reference)
+    with TrajectoryWriter(working, header, resume=resume, overwrite=not resume) as writer:
         done = {(key[0], key[1]) for key in writer.finished}
         left = [key for key in keys if (task_id(config, key), key.trial) not in done]
         finished = len(keys) - len(left)
@@ -192,8 +203,9 @@ def evaluate(
             finished += len(batch)
             if on_progress:
                 on_progress(finished, len(keys))
-    trajectories = list(_finish(working, path).trajectories)
-    result = score(config, name, trajectories, reference=bool(getattr(service, "sees_hidden_state", False)))
+    # in canonical order: the resampling of scores depends on it, and workers finish in any order
+    trajectories = sorted(_finish(working, path).trajectories, key=key_of)
+    result = score(config, name, trajectories, reference=reference)
     seconds = round(time.monotonic() - began, 3)
     return result.model_copy(update={"trajectories": str(path), "wall_seconds": seconds}), trajectories
 
@@ -262,6 +274,7 @@ def grade(path: Path) -> Result:
         trials=int(header.config.get("trials", 1)),
         scores=score_all(found.trajectories, seed=header.seed),
         higher_is_better=dict(HIGHER_IS_BETTER),
+        reference=bool(header.config.get("reference", False)),
         versions={"dialog-gym": header.package_version, "config": str(header.config_hash)},
         trajectories=str(path),
     )

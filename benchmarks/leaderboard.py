@@ -28,7 +28,7 @@ from dialog_gym.stats import (
     ranks_with_ties,
     smallest_detectable_difference,
 )
-from dialog_gym.store import read_store
+from dialog_gym.store import StoreHeader, read_store
 
 NO_LEARNING = (
     "silent", "hello-and-stop", "random", "always-approve", "always-refuse", "always-close", "flood", "stall",
@@ -304,22 +304,35 @@ def board_of_stores(stores: Sequence[Path]) -> Board:
     """
     if not stores:
         raise DialogGymError("no trajectory store given")
-    rows, suites = [], set()
-    known = set(names("suites"))
+    rows: list[Row] = []
+    first = _run_of(read_store(stores[0]).header)
+    suite = load_suite(str(first["suite"]))
     for path in stores:
-        header = read_store(path).header
-        suites.add((header.suite, header.suite_version))
-        if len(suites) > 1 or header.suite not in known:
-            raise DialogGymError(
-                f"{path}: suite {header.suite} version {header.suite_version} cannot be on this board"
-            )
-        suite = load_suite(header.suite)
         found = read_store(path)
-        result = grade(path).model_copy(
-            update={"reference": header.agent == "oracle", "trajectories": path.name}
-        )
+        header, run = found.header, _run_of(found.header)
+        if header.agent in [row.result.agent for row in rows]:
+            raise DialogGymError(
+                f"{path}: agent {header.agent!r} is already on this board; give each agent once"
+            )
+        if header.suite_version != suite.version or header.suite != suite.name:
+            raise DialogGymError(
+                f"{path}: suite {header.suite} version {header.suite_version} cannot be on a board of "
+                f"{suite.name} version {suite.version}"
+            )
+        if other := [name for name in first | run if first.get(name) != run.get(name)]:
+            raise DialogGymError(
+                f"{path}: {other[0]} is {run.get(other[0])!r}, in {stores[0]} {first.get(other[0])!r}; "
+                "a board compares agents on the same dialogues"
+            )
+        result = grade(path).model_copy(update={"trajectories": path.name})
         rows.append(make_row(result, found.trajectories, suite))
     return assemble(suite, rows, rows[0].result.seed)
+
+
+def _run_of(header: StoreHeader) -> dict[str, Any]:
+    """What must be the same for all stores of a board, by name."""
+    config = {name: value for name, value in header.config.items() if name != "reference"}
+    return {"suite": header.suite, "seed": header.seed, "simulator": header.simulator} | config
 
 
 def write_board_report(board: Board, out: Path, reproduce: str = "") -> Path:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from dialog_gym import plugins
+from dialog_gym.benchmarks.suite import trial_seed
 from dialog_gym.core import DialogGymError, Trajectory, Turn
 from dialog_gym.envs.dialogue_env import DialogueEnv
-from dialog_gym.envs.episode import Said
+from dialog_gym.envs.episode import Episode, Said
 from dialog_gym.store import read_store
 
 
@@ -46,6 +47,10 @@ def replay_store(path: Path, on_progress: Any = None) -> ReplayReport:
         )
     envs: dict[tuple[str, str, int], DialogueEnv] = {}
     for number, stored in enumerate(found.trajectories, 1):
+        if stored.seed != (seed := trial_seed(header.suite, header.seed, stored.trial)):
+            report.mismatches.append(
+                f"{stored.task.id} trial {stored.trial}: seed {stored.seed}, the suite's is {seed}"
+            )
         key = (stored.task.scenario, stored.task.split, stored.task.level)
         if key not in envs:
             envs[key] = DialogueEnv(
@@ -65,15 +70,26 @@ def replay_one(env: DialogueEnv, stored: Trajectory, report: ReplayReport) -> No
         report.mismatches.append(f"{label}: the task differs from the one its id names")
         return
     episode = env.begin(stored.task, stored.seed)
-    for turn in stored.turns:
+    for number, turn in enumerate(stored.turns, 1):
         if turn.role == "assistant" and episode.ended_by is None:
-            acts = env.domain.read_assistant(turn.text, episode.turns)
-            report.as_acts += acts != turn.acts
+            if env.domain.read_assistant(turn.text, episode.turns) != turn.acts:
+                report.as_acts += 1
+                if not _sent_as_acts(episode, turn):
+                    report.mismatches.append(f"{label}: turn {number} does not say the acts stored with it")
+                    return
             episode.assistant(Said(turn.text, turn.acts, None), turn.thought)
     report.turns += len(stored.turns)
     again = episode.trajectory(stored.agent, stored.trial, stored.versions)
     if difference := first_difference(stored, again):
         report.mismatches.append(f"{label}: {difference}")
+
+
+def _sent_as_acts(episode: Episode, turn: Turn) -> bool:
+    """Whether a turn's text is how the environment words its acts: then the agent sent acts, not text."""
+    try:
+        return bool(turn.acts) and episode.worded(turn.acts) == turn.text
+    except DialogGymError:
+        return False
 
 
 def first_difference(stored: Trajectory, again: Trajectory) -> str | None:

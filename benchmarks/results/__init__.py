@@ -1,0 +1,1 @@
+"""Boards that ship with the package, one JSON file per suite."""

@@ -1,0 +1,1 @@
+"""Suites as TOML files."""

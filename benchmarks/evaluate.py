@@ -36,8 +36,8 @@ from dialog_gym.store import (
 )
 from dialog_gym.store_format import config_hash
 
-CHUNK = 64
-"""Episodes handed to a worker at once; they are prepared together."""
+CHUNK = 16
+"""Episodes handed to a worker at once: prepared together, and lost together when a slow run is killed."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,12 @@ def _env(
 
 
 def play_chunk(config: RunConfig, agent: Any, keys: Sequence[EpisodeKey]) -> list[Trajectory]:
-    """Play some episodes of one scenario.
+    """Play some episodes of one scenario in a worker; see `stream_chunk`."""
+    return list(stream_chunk(config, agent, keys))
+
+
+def stream_chunk(config: RunConfig, agent: Any, keys: Sequence[EpisodeKey]) -> Iterator[Trajectory]:
+    """Play some episodes of one scenario, one after the other.
 
     Args:
         config: The run.
@@ -112,7 +117,8 @@ def play_chunk(config: RunConfig, agent: Any, keys: Sequence[EpisodeKey]) -> lis
     service = load_agent(agent)
     env = config.env(keys[0].scenario)
     episodes = env.begin_many([key.task_index for key in keys], [key.seed for key in keys])
-    return [play(episode, service, trial=key.trial) for key, episode in zip(keys, episodes, strict=True)]
+    for key, episode in zip(keys, episodes, strict=True):
+        yield play(episode, service, trial=key.trial)
 
 
 def _chunks(keys: Sequence[EpisodeKey]) -> Iterator[list[EpisodeKey]]:
@@ -138,7 +144,8 @@ def run_episodes(
     chunks = list(_chunks(keys))
     if workers <= 1 or len(chunks) <= 1 or not isinstance(agent, str):
         for chunk in chunks:
-            yield play_chunk(config, agent, chunk)
+            for trajectory in stream_chunk(config, agent, chunk):
+                yield [trajectory]
         return
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ignore_interrupt)
     try:

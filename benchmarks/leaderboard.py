@@ -20,7 +20,6 @@ from dialog_gym.benchmarks.report_dialogues import sample
 from dialog_gym.benchmarks.suite import Suite, load_suite
 from dialog_gym.core import DialogGymError, Record, Result, Trajectory
 from dialog_gym.metrics import METRICS, Matrix, rows_matrix
-from dialog_gym.plugins import names
 from dialog_gym.stats import (
     Paired,
     align,

@@ -93,8 +93,10 @@ def parse_suite(path: Path) -> Suite:
     """
     try:
         return Suite.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DialogGymError(f"suite {path}: cannot be read ({error})") from None
+    except OSError as error:
+        raise DialogGymError(f"suite {path}: {error.strerror or error}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DialogGymError(f"suite {path}: not a TOML file in UTF-8 ({error})") from None
     except ValidationError as error:
         first = error.errors()[0]
         raise DialogGymError(f"suite {path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -128,11 +128,13 @@ def _usage(error: Any) -> str:
     """A usage error in one line, with the nearest option and where to read on."""
     text = error.format_message().rstrip(".")
     text = text[:1].lower() + text[1:]
-    context = getattr(error, "ctx", None)
-    if option := getattr(error, "option_name", None):
-        known = [name for p in context.command.params for name in p.opts] if context else []
-        if text.startswith("no such option"):
-            text = f"no such option: {option}; {nearest(option, known)}"
+    context: Any = getattr(error, "ctx", None)
+    if text.startswith("no such option"):
+        known = [name for parameter in context.command.params for name in parameter.opts]
+        text = f"no such option {error.option_name}; {nearest(error.option_name, known)}"
+    if text.startswith("no such command"):
+        word = text.split("'")[1]
+        text = f"no such command {word!r}; {nearest(word, context.command.commands)}"
     return f"{text} (see {context.command_path} --help)" if context else text
 
 

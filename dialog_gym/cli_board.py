@@ -1,5 +1,6 @@
 """`dialog-gym leaderboard` and `report`: compare agents, and turn stored runs into one HTML page."""
 
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,21 +79,24 @@ def leaderboard(
 def _for_people(board: "Board") -> str:
     """The board as it fits a terminal: the interval of the ranking metric, the values of the others."""
     rank_by, others = board.suite.rank_by, [m for m in board.suite.headline if m != board.suite.rank_by]
-    rows = []
-    for row, rank in board.ordered():
+    room = shutil.get_terminal_size().columns
+    shown = list(others)
+    while len((text := _columns(board, rank_by, shown)).splitlines()[0]) > room and shown:
+        shown.pop()
+    left_out = ", ".join(others[len(shown) :])
+    return f"{text}\nnot shown here: {left_out} (--json has all)" if left_out else text
+
+
+def _columns(board: "Board", rank_by: str, others: Sequence[str]) -> str:
+    ordered, rows = board.ordered(), []
+    ranks = [rank for _, rank in ordered]
+    for row, rank in ordered:
         scores = row.result.scores
         first = scores[rank_by]
         interval = f"[{number(first.low)}, {number(first.high)}]"
-        place = "ref" if rank is None else str(rank)
-        rows.append(
-            [
-                place,
-                row.result.agent,
-                number(first.value),
-                interval,
-                *(number(scores[m].value) for m in others),
-            ]
-        )
+        place = "ref" if rank is None else f"{rank}{'=' if ranks.count(rank) > 1 else ''}"
+        values = [number(scores[metric].value) for metric in others]
+        rows.append([place, row.result.agent, number(first.value), interval, *values])
     return table(["rank", "agent", rank_by, "95 % interval", *others], rows)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import sys
 import time
 import warnings
@@ -71,8 +70,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for row in [list(head), *cells]
     ]
-    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
-        lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
     return "\n".join(lines)
 
 

@@ -22,7 +22,7 @@ ENDS: Final = {
     "resolved": "every question is answered and the problem solved",
     "refused": "not eligible, and the customer understood why",
     "handed_over": "passed to a human colleague",
-    "agent_ended": "you said goodbye with the matter unfinished",
+    "agent_ended": "the agent said goodbye with the matter unfinished",
     "user_hung_up": "the customer lost patience",
     "not_reached": "nobody answered the call",
     "max_turns": "out of turns",

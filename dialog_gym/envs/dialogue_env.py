@@ -125,8 +125,8 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
                 evaluation does.
 
         Returns:
-            Observation and info (``task_id``, ``level``, ``rewards``, ``cost``, and for tau2 users ``policy`` and
-            ``tools``).
+            Observation and info (``task_id``, ``level``, ``rewards``, ``cost``, and for tau2 users
+            ``policy`` and ``tools``).
 
         Raises:
             DialogGymError: an option is unknown or there is no such task or level.
@@ -146,7 +146,7 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
         if not isinstance(task, str | Task):
             return self._drawn(self._source.next(space, _index(task), seed), space)
         if level is not None:
-            raise DialogGymError("options['level'] only goes with a task index: a task and its id have their own")
+            raise DialogGymError("options['level'] only goes with a task index: an id or Task has its own")
         return self.begin(task, self._source.skip(space) if seed is None else seed)
 
     def begin(self, task: Any, seed: int) -> Episode:

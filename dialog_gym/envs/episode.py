@@ -25,8 +25,6 @@ from dialog_gym.noise import mix, text_key
 
 _WORDING = text_key("wording")
 EMPTY_REPLY = "..."
-MAX_ERROR = 400
-"""Characters of an action's error line; it may quote the action."""
 RESET_OPTIONS = ("episode_seed", "level", "task")
 """What `reset` of one dialogue takes as options."""
 
@@ -87,6 +85,11 @@ def checked_options(options: Mapping[str, Any] | None, known: Sequence[str]) -> 
     return options or {}
 
 
+def _in_short(line: str) -> str:
+    """An error line may quote the whole action: what matters stands at its ends."""
+    return line if len(line) <= 400 else f"{line[:200]} ... {line[-200:]}"
+
+
 class Episode:
     """A dialogue in progress: turns, rewards and costs so far, and the user's wording."""
 
@@ -129,7 +132,7 @@ class Episode:
             if parsed.acts:
                 return Said(self.worded(parsed.acts), parsed.acts, None)
         except DialogGymError as error:
-            return Said(EMPTY_REPLY, (), str(error)[:MAX_ERROR])
+            return Said(EMPTY_REPLY, (), _in_short(str(error)))
         if not parsed.text:
             return Said(EMPTY_REPLY, (), "empty action: nothing was said")
         return Said(parsed.text, self.domain.read_assistant(parsed.text, self.turns), None)
@@ -151,7 +154,7 @@ class Episode:
             if parsed.acts:
                 return Said(self.session.say(parsed.acts, dialogue, garbled=False), parsed.acts, None)
         except DialogGymError as error:
-            return Said(EMPTY_REPLY, (), str(error)[:MAX_ERROR])
+            return Said(EMPTY_REPLY, (), _in_short(str(error)))
         if not parsed.text:
             return Said(EMPTY_REPLY, (), "empty action: nothing was said")
         return Said(parsed.text, self.domain.read_user(parsed.text), None)
@@ -177,13 +180,14 @@ class Episode:
 
     def _user_says(self, acts: Sequence[DialogueAct]) -> None:
         try:
-            text = self.session.say(acts, self.heard, garbled=self.dialogue.garbled)
+            said = self.session.say(acts, self.heard, garbled=self.dialogue.garbled)
+            turn = Turn(role="user", text=said)
         except DialogGymError:
             raise
         except Exception as error:  # a simulator may fail in any way: the episode is void, never a loss
             self.ended_by, self.failure = "error", f"{type(error).__name__}: {error}"
             return
-        self._append(Turn(role="user", text=text), tuple(acts))
+        self._append(turn, tuple(acts))
 
     def _append(self, visible: Turn, acts: tuple[DialogueAct, ...]) -> None:
         self.turns.append(visible)

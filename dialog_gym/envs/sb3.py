@@ -1,4 +1,4 @@
-"""The native vector environment as a Stable-Baselines3 ``VecEnv``: many dialogues a step without one wrapper each.
+"""The native vector environment as a Stable-Baselines3 ``VecEnv``: many dialogues advance in one step.
 
 ``EcomDialogActs-v0`` needs none of this: SB3 takes it as it is. This only makes training faster. It needs
 the extra ``sb3`` (``pip install dialog-gym[sb3]``).
@@ -97,11 +97,11 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc, unused-ignore]
     def close(self) -> None:
         """Nothing to free."""
 
-    def get_attr(self, attr_name: str, indices: None | int | Iterable[int] = None) -> list[Any]:
+    def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
         """An attribute of the vector environment, once per lane: all lanes share it."""
         return [getattr(self.env, attr_name)] * len(self._chosen(indices))
 
-    def set_attr(self, attr_name: str, value: Any, indices: None | int | Iterable[int] = None) -> None:
+    def set_attr(self, attr_name: str, value: Any, indices: int | Iterable[int] | None = None) -> None:
         """Set an attribute of the vector environment.
 
         Raises:
@@ -112,7 +112,7 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc, unused-ignore]
         setattr(self.env, attr_name, value)
 
     def env_method(
-        self, method_name: str, *args: Any, indices: None | int | Iterable[int] = None, **kwargs: Any
+        self, method_name: str, *args: Any, indices: int | Iterable[int] | None = None, **kwargs: Any
     ) -> list[Any]:
         """Only ``action_masks`` can be called per lane.
 
@@ -125,7 +125,7 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc, unused-ignore]
         return [masks[lane] for lane in self._chosen(indices)]
 
     def env_is_wrapped(
-        self, wrapper_class: type[Any], indices: None | int | Iterable[int] = None
+        self, wrapper_class: type[Any], indices: int | Iterable[int] | None = None
     ) -> list[bool]:
         """Whether lanes are wrapped: never."""
         return [False] * len(self._chosen(indices))
@@ -134,5 +134,5 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc, unused-ignore]
         """Whether the vector environment has an attribute; ``action_masks`` when masks are on."""
         return attr_name == "action_masks" or hasattr(self.env, attr_name)
 
-    def _chosen(self, indices: None | int | Iterable[int]) -> Sequence[int]:
+    def _chosen(self, indices: int | Iterable[int] | None) -> Sequence[int]:
         return list(self._get_indices(indices))

@@ -53,7 +53,7 @@ def store(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("evalute", "no such command 'evalute'. Did you mean 'evaluate'? (see dialog-gym --help)"),
+        ("evalute", "no such command 'evalute'; did you mean 'evaluate'? (see dialog-gym --help)"),
         ("evaluate", "missing option '--agent'"),
         ("evaluate --agent scriptd", "unknown agent 'scriptd'; did you mean 'scripted'?"),
         ("evaluate --agent scripted --suite credit", "unknown suite 'credit'; did you mean 'credit-v1'?"),
@@ -66,11 +66,10 @@ def store(tmp_path, capsys):
         ("evaluate --agent scripted --workers 0", "invalid value for '--workers'"),
         ("evaluate --agent scripted --level 12", "invalid value for '--level'"),
         ("evaluate --agent scripted --seed -1", "invalid value for '--seed'"),
-        ("evaluate --agent scripted --episods 3", "no such option: --episods; did you mean '--episodes'?"),
+        ("evaluate --agent scripted --episods 3", "no such option --episods; did you mean '--episodes'?"),
         ("evaluate --agent scripted --profiles rel --episodes 4", "unknown profile_source 'rel'"),
         ("evaluate --agent scripted --profiles real --episodes 4", "set DIALOG_GYM_DATA"),
         ("evaluate --agent scripted --episodes 4 --out .", "Is a directory"),
-        ("evaluate --agent scripted --episodes 4 --out a/../b/\0c", "embedded null"),
         ("grade", "missing argument 'FILE'"),
         ("grade nope.jsonl", "nope.jsonl: no such file"),
         ("grade .", ". is a folder; name a file"),
@@ -83,7 +82,7 @@ def store(tmp_path, capsys):
         ("play --simulator agend", "unknown simulator 'agend'; did you mean 'agenda'?"),
         ("list agent", "unknown kind 'agent'; did you mean 'agents'?"),
         ("check", "missing command (see dialog-gym check --help)"),
-        ("check agnt x", "no such command 'agnt'. Did you mean 'agent'?"),
+        ("check agnt x", "no such command 'agnt'; did you mean 'agent'?"),
         ("check agent scriptd", "unknown agent 'scriptd'; did you mean 'scripted'?"),
         ("check agent no.py", "no such file: no.py"),
         ("check suite no.toml", "no such file: no.toml"),
@@ -95,7 +94,7 @@ def store(tmp_path, capsys):
         ("report", "missing argument 'FILES...'"),
         ("report nope.jsonl", "nope.jsonl: no such file"),
         ("data path", "no data folder is set: give --data-dir or set DIALOG_GYM_DATA"),
-        ("--verson", "no such option: --verson; did you mean '--version'?"),
+        ("--verson", "no such option --verson; did you mean '--version'?"),
     ],
 )
 def test_a_mistake_is_one_line(mistake, arguments, line, tmp_path):
@@ -235,7 +234,7 @@ def test_help_and_version(capsys):
 
 
 def test_starting_imports_no_heavy_module():
-    heavy = {"torch", "pandas", "rich", "plotly", "dialog_gym.benchmarks.evaluate", "dialog_gym.agents.base"}
+    heavy = {"torch", "pandas", "plotly", "dialog_gym.benchmarks.evaluate", "dialog_gym.agents.base"}
     code = f"import sys, dialog_gym.cli; print(sorted({heavy} & set(sys.modules)))"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -377,7 +376,8 @@ def test_the_board_fits_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout", screen := Terminal())
     assert cli.run(["leaderboard", "--agents", "scripted,silent", "--episodes", "20", *SMALL]) == 0
     lines = screen.getvalue().splitlines()
-    assert "95 % interval" in lines[0] and max(map(len, lines)) <= 140
+    assert "95 % interval" in lines[0] and max(map(len, lines[:-1])) <= 80
+    assert lines[-1].startswith("not shown here: ")
 
 
 def test_a_dead_worker_is_explained(mistake, monkeypatch):

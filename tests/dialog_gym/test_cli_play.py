@@ -35,7 +35,7 @@ def test_a_dialogue_by_hand(typed):
     assert "agent: Hello, am I speaking with the account holder?" in out
     assert "read as: greet(); ask_identity()" in out
     assert out.count("customer: ") >= 1
-    assert "agent_ended: you said goodbye" in out and "\ntse " in out and "\nrewards: " in out
+    assert "agent_ended: the agent said goodbye" in out and "\ntse " in out and "\nrewards: " in out
 
 
 def test_same_seed_same_dialogue(typed):

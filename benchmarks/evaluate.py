@@ -3,6 +3,7 @@
 The same result whatever the number of workers; a killed run resumes without repeating finished episodes.
 """
 
+import json
 import os
 import platform
 import signal
@@ -25,16 +26,8 @@ from dialog_gym.core import DialogGymError, Result, Trajectory
 from dialog_gym.envs.dialogue_env import DialogueEnv
 from dialog_gym.metrics import HIGHER_IS_BETTER, score_all
 from dialog_gym.rollout import play
-from dialog_gym.store import (
-    Store,
-    StoreHeader,
-    TrajectoryWriter,
-    key_of,
-    read_store,
-    write_sorted,
-    write_store,
-)
-from dialog_gym.store_format import config_hash
+from dialog_gym.store import Store, StoreHeader, TrajectoryWriter, read_store, write_sorted, write_store
+from dialog_gym.store_format import config_hash, key_of
 
 CHUNK = 16
 """Episodes handed to a worker at once: prepared together, and lost together when a slow run is killed."""
@@ -65,7 +58,11 @@ class RunConfig:
         """The environment of one scenario."""
         return _env(self.suite.domain, scenario, self.simulator_name, self.suite.split,
                     self.suite.level if self.level is None else self.level,
-                    tuple(sorted(self.domain_options.items())))  # fmt: skip
+                    self._options())  # fmt: skip
+
+    def _options(self) -> str:
+        """The domain's options as JSON: hashable, and in a store's header as they are replayed."""
+        return json.dumps(self.domain_options, sort_keys=True, default=str)
 
     def header(self, agent_name: str, reference: bool = False) -> StoreHeader:
         """The header of the run's store; ``reference``: the agent sees hidden state."""
@@ -79,7 +76,7 @@ class RunConfig:
             "simulator": self.simulator_name,
             "domain": self.suite.domain,
             "domain_hash": env.domain.config_hash,
-            "domain_options": {key: str(value) for key, value in sorted(self.domain_options.items())},
+            "domain_options": json.loads(self._options()),
         }
         return StoreHeader(
             suite=self.suite.name,
@@ -94,10 +91,8 @@ class RunConfig:
 
 
 @lru_cache(maxsize=16)
-def _env(
-    domain: str, scenario: str, simulator: str, split: str, level: int, options: tuple[tuple[str, Any], ...]
-) -> DialogueEnv:
-    extra = dict(options)
+def _env(domain: str, scenario: str, simulator: str, split: str, level: int, options: str) -> DialogueEnv:
+    extra = json.loads(options)
     return DialogueEnv(domain, scenario=scenario, simulator=simulator, split=split, level=level, **extra)
 
 
@@ -197,8 +192,8 @@ def evaluate(
     path.parent.mkdir(parents=True, exist_ok=True)
     working = _working_file(path, resume)
     reference = bool(getattr(service, "sees_hidden_state", False))
-    header = config.header(name, reference)
-    with TrajectoryWriter(working, header, resume=resume, overwrite=not resume) as writer:
+    header, fresh = config.header(name, reference), not resume
+    with TrajectoryWriter(working, header, resume=resume, overwrite=fresh) as writer:
         done = {(key[0], key[1]) for key in writer.finished}
         left = [key for key in keys if (task_id(config, key), key.trial) not in done]
         finished = len(keys) - len(left)
@@ -218,7 +213,7 @@ def evaluate(
 
 
 def _working_file(path: Path, resume: bool) -> Path:
-    """The file a run appends to: a compressed store cannot be appended to, so it is unpacked beside itself."""
+    """The file a run appends to; a compressed store is unpacked beside itself first."""
     if path.suffix != ".gz":
         return path
     working = path.with_suffix("")

@@ -331,7 +331,7 @@ def board_of_stores(stores: Sequence[Path]) -> Board:
 def _run_of(header: StoreHeader) -> dict[str, Any]:
     """What must be the same for all stores of a board, by name."""
     config = {name: value for name, value in header.config.items() if name != "reference"}
-    return {"suite": header.suite, "seed": header.seed, "simulator": header.simulator} | config
+    return config | {"suite": header.suite, "seed": header.seed, "simulator": header.simulator}
 
 
 def write_board_report(board: Board, out: Path, reproduce: str = "") -> Path:

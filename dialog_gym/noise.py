@@ -54,9 +54,12 @@ def _finalise(z: int) -> int:
 
 
 def _finalise_array(z: Keys) -> Keys:
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(_FIRST)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(_SECOND)
-    return z ^ (z >> np.uint64(31))
+    z = z ^ (z >> np.uint64(30))
+    z *= np.uint64(_FIRST)
+    z ^= z >> np.uint64(27)
+    z *= np.uint64(_SECOND)
+    z ^= z >> np.uint64(31)
+    return z
 
 
 def _as_uint64(values: ArrayLike | int, name: str) -> Keys:
@@ -117,7 +120,20 @@ def uniform_block(keys: Keys, count: int, stream: int = 0) -> Floats:
     Raises:
         DialogGymError: If keys are not integers.
     """
-    bits = mix_array(mix_array(keys, stream)[:, None], np.arange(count, dtype=np.uint64))
+    return uniform_at(mix_array(keys, stream)[:, None], np.arange(count, dtype=np.uint64))
+
+
+def uniform_at(streams: Keys, counters: ArrayLike) -> Floats:
+    """Uniform draws in (0, 1) at any counters: what `uniform_block` has in the columns of these numbers.
+
+    Args:
+        streams: Keys mixed with the number of their stream, ``mix_array(keys, stream)``.
+        counters: Integers that broadcast against ``streams``.
+
+    Raises:
+        DialogGymError: If keys or counters are not integers.
+    """
+    bits = mix_array(streams, counters)
     return ((bits >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 

@@ -1,9 +1,9 @@
 """Measure the grounder on the hand-made utterances: act F1, claim accuracy and precision, F1 per intent.
 
-    python scripts/measure_grounder.py [--split dev|test|all] [--errors] [--json]
+    python scripts/measure_grounder.py [--split dev|validation|test|all] [--file NAME] [--errors] [--json]
 
 A claim is an (intent, slot, value) of an act that states or proposes something; it counts as read when it is
-found exactly. Misses are printed for the dev split only, so that the test split stays unseen.
+found exactly. Misses are printed for the dev split only, so that validation and test stay unseen.
 """
 
 import argparse
@@ -19,7 +19,9 @@ from dialog_gym.core import DialogueAct, Scalar
 from dialog_gym.domains.credit.grounder import read_assistant
 from dialog_gym.domains.credit.rulebook import load_rulebook
 
-UTTERANCES = Path(__file__).resolve().parents[1] / "tests/dialog_gym/domains/grounder_utterances.jsonl"
+SETS = Path(__file__).resolve().parents[1] / "tests/dialog_gym/domains"
+FILES = ("grounder_utterances.jsonl", "grounder_dev_b.jsonl", "grounder_dev_c.jsonl")
+SPLITS = ("dev", "validation", "test", "all")
 CLAIMS = ("offer", "close", "advise", "solve", "address_objection", "ask_need")
 UNANNOTATED = ("inform_interest", "inform_instalment")  # their product became a slot after the annotation
 _ACT = re.compile(r"(\w+)\((.*)\)")
@@ -105,20 +107,27 @@ def notation(act: DialogueAct) -> str:
     return f"{act.intent}({', '.join(f'{name}={value}' for name, value in act.slots.items())})"
 
 
-def load(split: str) -> list[dict[str, Any]]:
-    """The annotated utterances of a split ("all" for every one)."""
-    rows = [json.loads(line) for line in UTTERANCES.read_text("utf-8").splitlines() if line.strip()]
+def load(split: str, files: Sequence[str] = FILES) -> list[dict[str, Any]]:
+    """The annotated utterances of a split ("all" for every one) in some of the `FILES`."""
+    rows = [
+        json.loads(line)
+        for name in files
+        if (SETS / name).exists()
+        for line in (SETS / name).read_text("utf-8").splitlines()
+        if line.strip()
+    ]
     return [row for row in rows if split in ("all", row["split"])]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the figures; returns the exit status."""
     parser = argparse.ArgumentParser(description="Measure the grounder on the annotated utterances.")
-    parser.add_argument("--split", choices=("dev", "test", "all"), default="dev")
+    parser.add_argument("--split", choices=SPLITS, default="dev")
+    parser.add_argument("--file", choices=FILES, help="one set only")
     parser.add_argument("--errors", action="store_true", help="print what was misread (dev split only)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
-    figures = measure(load(options.split))
+    figures = measure(load(options.split, (options.file,) if options.file else FILES))
     misses = figures.pop("misses")
     if options.json:
         print(json.dumps(figures))

@@ -1,6 +1,6 @@
 """Cost of statistics, language measures and trajectory files at the size of a full board.
 
-Run: ``OPENBLAS_NUM_THREADS=1 python -m pytest benchmarks/performance/bench_stats.py --benchmark-only``.
+Run: ``OPENBLAS_NUM_THREADS=1 pytest -c benchmarks/performance/pytest.ini benchmarks/performance/bench_stats.py``.
 """
 
 from itertools import count

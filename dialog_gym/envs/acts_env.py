@@ -145,7 +145,8 @@ class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
 
     def acts(self, action: np.ndarray) -> tuple[Any, ...]:
         """The dialogue acts of an action in the present state."""
-        return tuple(self._dialogue.acts_of(self._checked(action)))
+        indices = self._checked(action)
+        return tuple(self._dialogue.acts_of(indices))
 
     def _say(self, indices: list[int]) -> str:
         return str(self.domain.word_assistant(self._dialogue.acts_of(indices))) or "..."

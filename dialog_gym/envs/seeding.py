@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dialog_gym.core import DialogGymError
+from dialog_gym.domains.credit.dynamics import noise_streams, turn_noise
+from dialog_gym.domains.credit.features import profile_features
+from dialog_gym.domains.credit.state import drawn_record
 from dialog_gym.noise import mix_array
 
 LARGEST_BATCH = 256
@@ -152,60 +155,77 @@ class EpisodeSource:
         return self._queues[space.level]
 
 
+class TaskTable:
+    """The starts of a split's tasks, drawn when first needed and kept: lanes play a task many times."""
+
+    def __init__(self, domain: Any, space: Any) -> None:
+        """Nothing is drawn yet."""
+        self.domain, self.space = domain, space
+        self._ready = np.zeros(space.size, bool)
+        self.drawn = np.empty(0)
+        """What starts differ in (`state.drawn_record`), by task index."""
+        self.profile = np.empty(0)
+        """Visible profile features, float32[tasks, F]."""
+
+    def has(self, index: np.ndarray) -> bool:
+        """Whether some tasks are all drawn."""
+        return bool(self._ready[index].all())
+
+    def prepare(self, index: np.ndarray) -> None:
+        """Draw those of some tasks that are not drawn yet, all together."""
+        wanted = np.zeros(self.space.size, bool)
+        wanted[index] = True
+        missing = np.flatnonzero(wanted & ~self._ready)
+        shoppers = self.domain.draw(self.space, missing)
+        drawn, profile = drawn_record(self.domain.start_states(shoppers)), profile_features(shoppers)
+        if not self._ready.any():
+            self.drawn = np.zeros(self.space.size, drawn.dtype)
+            self.profile = np.zeros((self.space.size, profile.shape[1]), profile.dtype)
+        self.drawn[missing], self.profile[missing] = drawn, profile
+        self._ready[missing] = True
+
+
 class EpisodeBank:
-    """The successive episodes of N lanes, prepared a few ahead in one pool of arrays."""
+    """The successive episodes of N lanes."""
 
     def __init__(self, domain: Any, space: Any, lanes: int) -> None:
         """Nothing is prepared before the first `restart`."""
         self.domain, self.space, self.lanes = domain, space, lanes
+        self.tasks = TaskTable(domain, space)
         self.ahead = 16 if lanes <= 1024 else 8
 
     def restart(self, keys: np.ndarray) -> None:
         """Begin new sequences of episodes from lane keys, uint64[lanes]."""
         self._keys = keys
         self._episode = np.zeros(self.lanes, np.int64)
-        self._current = np.zeros(self.lanes, np.int64)
-        episodes = np.tile(np.arange(self.ahead), self.lanes)
-        starts = self._draw(np.repeat(np.arange(self.lanes), self.ahead), episodes)
-        self.state, self.profile = starts.state, starts.profile
-        self._noise = np.ascontiguousarray(starts.noise.transpose(2, 0, 1))
-        self._prepared = np.full(self.lanes, self.ahead)
-
-    def _draw(self, lanes: np.ndarray, episodes: np.ndarray) -> Any:
-        seeds = episode_seeds(self._keys[lanes], episodes)
-        return self.domain.starts(self.space, task_indices(seeds, self.space.size), seeds)
-
-    def first_state(self) -> Any:
-        """A state of N lanes to be filled by `assign`."""
-        rows = np.arange(self.lanes) * self.ahead
-        return type(self.state)(**{name: getattr(self.state, name)[rows] for name in self.state.__slots__})
+        self._streams = np.zeros(self.lanes, np.uint64)
 
     def take(self, lanes: np.ndarray) -> np.ndarray:
-        """Rows of the pool that hold the next episodes of some lanes."""
-        if (self._episode[lanes] >= self._prepared[lanes]).any():
-            self._refill()
-        rows: np.ndarray = lanes * self.ahead + self._episode[lanes] % self.ahead
-        self._current[lanes] = rows
+        """Begin the next episode of some lanes: indices of its tasks, int64[len(lanes)]."""
+        seeds = episode_seeds(self._keys[lanes], self._episode[lanes])
+        tasks = task_indices(seeds, self.space.size)
+        if not self.tasks.has(tasks):
+            self._prepare()
+        self._streams[lanes] = noise_streams(self.domain.noise_keys(self.space, tasks, seeds))
         self._episode[lanes] += 1
-        return rows
+        return tasks
 
-    def _refill(self) -> None:
-        """Prepare further episodes for every lane that has used half of its own."""
-        used = self.ahead - (self._prepared - self._episode)
-        lanes = np.flatnonzero(used >= self.ahead // 2)
-        # the episode being played keeps its noise row until it ends
-        count = np.maximum(used[lanes] - 1, 1)
-        owner = np.repeat(lanes, count)
-        offset = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-        episodes = self._prepared[owner] + offset
-        starts = self._draw(owner, episodes)
-        rows = owner * self.ahead + episodes % self.ahead
-        for name in self.state.__slots__:
-            getattr(self.state, name)[rows] = getattr(starts.state, name)
-        self.profile[rows] = starts.profile
-        self._noise[rows] = starts.noise.transpose(2, 0, 1)
-        self._prepared[lanes] += count
+    @property
+    def drawn(self) -> np.ndarray:
+        """What the starts of tasks differ in, by the indices that `take` gives."""
+        return self.tasks.drawn
+
+    @property
+    def profile(self) -> np.ndarray:
+        """Visible profile features, by the indices that `take` gives."""
+        return self.tasks.profile
+
+    def _prepare(self) -> None:
+        """Draw the tasks of all lanes' next episodes: one draw costs nearly as much as a hundred."""
+        episodes = self._episode[:, None] + np.arange(self.ahead)
+        seeds = episode_seeds(self._keys[:, None], episodes)
+        self.tasks.prepare(task_indices(seeds.ravel(), self.space.size))
 
     def noise_of(self, turn: np.ndarray) -> np.ndarray:
-        """This turn's noise of every lane, float64[channels, lanes]."""
-        return np.ascontiguousarray(self._noise[self._current, turn].T)
+        """The noise of turn ``turn[i]`` of lane i's dialogue, float64[channels, lanes]."""
+        return turn_noise(self._streams, turn)

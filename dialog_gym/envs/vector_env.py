@@ -17,7 +17,7 @@ from dialog_gym.core import DialogGymError
 from dialog_gym.domains.credit.dynamics import REWARDS
 from dialog_gym.domains.credit.features import ActionMask, Features
 from dialog_gym.domains.credit.moves import action_array
-from dialog_gym.domains.credit.state import assign
+from dialog_gym.domains.credit.state import begin_rows, empty_state
 from dialog_gym.domains.credit.tracker import END, END_REASONS, RUNNING
 from dialog_gym.domains.credit.user_model import NOISE
 from dialog_gym.envs.acts_env import act_spaces
@@ -104,10 +104,7 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
         if seed is not None or self._state is None:
             self._bank.restart(self._keys(seed))
         everyone = np.arange(self.num_envs)
-        rows = self._bank.take(everyone)
-        if self._state is None:
-            self._state = self._bank.first_state()
-        self._begin(everyone, rows)
+        self._begin(everyone)
         self._ended = np.zeros(self.num_envs, bool)
         return self._observe(), self._info(None)
 
@@ -123,9 +120,13 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
         self._np_random, self._np_random_seed = seeded_generator(seeds[0])
         return np.asarray([seeded_generator(one)[0].integers(2**63) for one in seeds], np.uint64)
 
-    def _begin(self, lanes: np.ndarray, rows: np.ndarray) -> None:
-        assign(self._state, lanes, self._bank.state, rows)
-        self._observation[lanes, : self._profile_size] = self._bank.profile[rows]
+    def _begin(self, lanes: np.ndarray) -> None:
+        tasks = self._bank.take(lanes)
+        drawn = self._bank.drawn.take(tasks)
+        if self._state is None:
+            self._state = empty_state(drawn)
+        begin_rows(self._state, lanes, drawn)
+        self._observation[lanes, : self._profile_size] = self._bank.profile.take(tasks, axis=0)
 
     def step(
         self, actions: np.ndarray
@@ -149,7 +150,7 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
             for values in (*rewards.values(), cost):
                 values[waiting] = 0.0
             ended[waiting] = False
-            self._begin(waiting, self._bank.take(waiting))
+            self._begin(waiting)
         reward = sum(self.reward_weights[name] * values for name, values in rewards.items())
         truncated = ended & (s.ended == END["max_turns"])
         info: dict[str, Any] = {"rewards": rewards, "cost": cost}
@@ -193,7 +194,7 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
             last[lane] = final[lane]
         mask = np.zeros(self.num_envs, bool)
         mask[lanes] = True
-        self._begin(lanes, self._bank.take(lanes))
+        self._begin(lanes)
         return {"final_obs": last, "_final_obs": mask}
 
     def _outcome(self, ended: np.ndarray) -> dict[str, np.ndarray]:

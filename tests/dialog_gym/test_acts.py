@@ -27,7 +27,9 @@ GOODBYE = DialogueAct(intent="goodbye")
 OFFER = DialogueAct(intent="offer", slots={"product": "pay_later", "amount": 5000})
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
-tricky = st.sampled_from(["true", "null", "NaN", "1e5", "-Infinity", "5", "'", '"', "\\", "a, b", ")", "()", ";", " "])
+tricky = st.sampled_from(
+    ["true", "null", "NaN", "1e5", "-Infinity", "5", "'", '"', "\\", "a, b", ")", "()", ";", " "]
+)
 numbers = st.integers(-(10**12), 10**12) | st.floats(-1e12, 1e12)
 values = st.none() | st.booleans() | numbers | words | tricky
 
@@ -56,7 +58,9 @@ def refused(text):
 
 
 @settings(max_examples=150)
-@given(st.sampled_from([AGENT, USER]).flatmap(lambda o: st.tuples(st.just(o), st.lists(acts_of(o), max_size=4))))
+@given(
+    st.sampled_from([AGENT, USER]).flatmap(lambda o: st.tuples(st.just(o), st.lists(acts_of(o), max_size=4)))
+)
 def test_notation_and_json_are_read_back_exactly(case):
     ontology, acts = case
     acts = tuple(acts)
@@ -143,7 +147,10 @@ def test_what_is_said_in_words(text, said):
         ("<think>secret</think>Hello <think>secret</think>there", "Hello there"),
         ("<think>secret</think>", ""),
         ('respond(message="<think>secret</think>Hello")', "Hello"),
-        ('{"name":"respond","arguments":{"message":"\\u003cthink\\u003esecret\\u003c/think\\u003eHello"}}', "Hello"),
+        (
+            '{"name":"respond","arguments":{"message":"\\u003cthink\\u003esecret\\u003c/think\\u003eHello"}}',
+            "Hello",
+        ),
     ],
 )
 def test_thoughts_are_never_said(text, said):
@@ -194,8 +201,8 @@ def test_plain_text_is_no_notation():
         checked_act("offer", None, AGENT)
 
 
-PIECES = ["(", "offer(", "a=", '"', "'", "offer(a=", "offer(a= ", " ", "\n", "<think>", "</think>", "[", '{"a":',
-          "greet();", "offer(a=b,", "a(", "\\", "=", ",", ";"]  # fmt: skip
+PIECES = ["(", "offer(", "a=", '"', "'", "offer(a=", "offer(a= ", " ", "\n", "<think>", "</think>", "[",
+          '{"a":', "greet();", "offer(a=b,", "a(", "\\", "=", ",", ";"]  # fmt: skip
 
 
 @pytest.mark.parametrize("piece", PIECES)

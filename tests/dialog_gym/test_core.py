@@ -34,7 +34,9 @@ tasks = st.builds(
     split=texts,
     level=st.integers(0, 9),
     profile=st.builds(UserProfile, id=texts, attributes=slots),
-    goal=st.builds(Goal, need=texts, constraints=slots, requests=st.lists(texts, max_size=2).map(tuple), persona=slots),
+    goal=st.builds(
+        Goal, need=texts, constraints=slots, requests=st.lists(texts, max_size=2).map(tuple), persona=slots
+    ),
     guidelines=texts,
     max_turns=st.integers(1, 99),
 )
@@ -87,7 +89,9 @@ def test_json_round_trip_is_exact(record):
     assert again.model_dump_json() == text
 
 
-@pytest.mark.parametrize("value", [NAN, math.inf, -math.inf, -0.0, 0, 0.0, True, 1, 1.0, 2**70, 5e-324, None, "1", "NaN"])
+@pytest.mark.parametrize(
+    "value", [NAN, math.inf, -math.inf, -0.0, 0, 0.0, True, 1, 1.0, 2**70, 5e-324, None, "1", "NaN"]
+)
 def test_awkward_scalars_survive(value):
     act = DialogueAct(intent="x", slots={"value": value})
     assert same(DialogueAct.model_validate_json(act.model_dump_json()), act)
@@ -95,7 +99,10 @@ def test_awkward_scalars_survive(value):
 
 
 def test_nan_is_written_as_a_constant():
-    assert Score(value=NAN, low=NAN, high=NAN, n=0).model_dump_json() == '{"value":NaN,"low":NaN,"high":NaN,"n":0}'
+    assert (
+        Score(value=NAN, low=NAN, high=NAN, n=0).model_dump_json()
+        == '{"value":NaN,"low":NaN,"high":NaN,"n":0}'
+    )
 
 
 def example(kind):

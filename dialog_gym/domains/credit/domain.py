@@ -105,6 +105,7 @@ class CreditDomain:
         self.assistant_acts, self.user_acts = ASSISTANT_ACTS, USER_ACTS
         self.choices = {**CHOICES, "product": self.products}
         self.config_hash = self._hash()
+        self._guidelines: dict[tuple[str, int], str] = {}
 
     def _hash(self) -> str:
         """Of everything that decides how a dialogue goes: rules, model, wording, and this domain's options."""
@@ -167,9 +168,16 @@ class CreditDomain:
             row,
             task_id=task_name(space.scenario, space.split, space.level, index),
             space=space,
-            guidelines=guidelines(self.rulebook, space.scenario, space.axes.branches),
+            guidelines=self.guidelines(space),
             max_turns=self.max_turns,
         )
+
+    def guidelines(self, space: TaskSpace) -> str:
+        """The shop's guidelines for the tasks of ``space``."""
+        key = space.scenario, space.axes.branches
+        if key not in self._guidelines:
+            self._guidelines[key] = guidelines(self.rulebook, *key)
+        return self._guidelines[key]
 
     def task_by_id(self, task_id: str) -> Task:
         """The task that an id of the form ``credit/scenario/split/level/index`` names.
@@ -216,17 +224,34 @@ class CreditDomain:
         Raises:
             DialogGymError: an index is outside the split.
         """
+        return self._starts(self.draw(space, index), self.noise_keys(space, index, seeds))
+
+    def draw(self, space: TaskSpace, index: np.ndarray) -> Shoppers:
+        """The shoppers of some task indices.
+
+        Raises:
+            DialogGymError: an index is outside the split.
+        """
         if len(index) and not (index.min() >= 0 and index.max() < space.size):
             worst = index.max() if index.max() >= space.size else index.min()
             raise DialogGymError(
                 f"task index {worst} is outside 0..{space.size - 1} of split {space.split!r}"
             )
-        return self._starts(draw_tasks(space, index, self.rulebook), mix_array(space.keys(index), seeds))
+        return draw_tasks(space, index, self.rulebook)
 
-    def _starts(self, shoppers: Shoppers, keys: np.ndarray) -> Starts:
+    def noise_keys(self, space: TaskSpace, index: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+        """uint64[N], the keys of the users' randomness in dialogues of some tasks with some seeds."""
+        return mix_array(space.keys(index), seeds)
+
+    def start_states(self, shoppers: Shoppers) -> State:
+        """The states in which the dialogues of N shoppers begin."""
         state = start_arrays(shoppers)
         self.array_dynamics.tracker.begin(state)
-        return Starts(shoppers, state, profile_features(shoppers), noise_block(keys, self.max_turns))
+        return state
+
+    def _starts(self, shoppers: Shoppers, keys: np.ndarray) -> Starts:
+        noise = noise_block(keys, self.max_turns)
+        return Starts(shoppers, self.start_states(shoppers), profile_features(shoppers), noise)
 
     def begin(self, task: Task, starts: Starts, row: int, judge_strategies: bool = True) -> CreditDialogue:
         """One dialogue out of prepared starts; ``task`` must be the task of that row."""

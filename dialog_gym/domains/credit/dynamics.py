@@ -11,7 +11,7 @@ from dialog_gym.domains.credit.rulebook import Rulebook
 from dialog_gym.domains.credit.state import USER, AgentTurn, Lane, Reply, State
 from dialog_gym.domains.credit.tracker import END, RUNNING, Tracker
 from dialog_gym.domains.credit.user_model import NOISE, UserModel
-from dialog_gym.noise import logistic, uniform_block
+from dialog_gym.noise import logistic, mix_array, uniform_at, uniform_block
 from dialog_gym.ops import Ops
 
 REWARDS = ("conversion", "resolution", "honest_refusal", "progress", "violation", "satisfaction", "turn")
@@ -20,6 +20,7 @@ DEFAULT_REWARD_WEIGHTS: Mapping[str, float] = {
     "satisfaction": 0.1, "turn": 0.01,
 }  # fmt: skip
 _CHOICE = NOISE.index("choice")
+_STREAM = 5
 
 
 class Dynamics:
@@ -81,9 +82,24 @@ class Dynamics:
         return 1.0 + 4.0 * (0.45 * s.trust + 0.25 * (1.0 - s.frustration) + 0.3 * settled)
 
 
+def noise_streams(keys: np.ndarray) -> np.ndarray:
+    """uint64[N] for `turn_noise`, from the keys of `noise_block`."""
+    return mix_array(keys, _STREAM)
+
+
+def turn_noise(streams: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """One turn's noise of N dialogues, float64[len(NOISE), N].
+
+    Column i is ``noise_block(keys, ...)[turns[i], :, i]``, bit by bit.
+    """
+    block = uniform_at(streams, turns * len(NOISE) + np.arange(len(NOISE))[:, None])
+    block[_CHOICE] = logistic(block[_CHOICE])
+    return block
+
+
 def noise_block(keys: np.ndarray, max_turns: int) -> np.ndarray:
     """All the user's randomness of N dialogues: float64[max_turns, len(NOISE), N]."""
-    flat = uniform_block(keys, max_turns * len(NOISE), stream=5)
+    flat = uniform_block(keys, max_turns * len(NOISE), _STREAM)
     block = np.ascontiguousarray(flat.reshape(len(keys), max_turns, len(NOISE)).transpose(1, 2, 0))
     block[:, _CHOICE] = logistic(block[:, _CHOICE])
     return block

@@ -7,7 +7,7 @@ products are carried over to
 sentences that name none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from dialog_gym.core import DialogueAct, Scalar, Turn
 from dialog_gym.domains.credit.grounder_claims import (
@@ -19,6 +19,7 @@ from dialog_gym.domains.credit.grounder_claims import (
     read_implied_refusal,
 )
 from dialog_gym.domains.credit.grounder_costs import read_costs
+from dialog_gym.domains.credit.grounder_fallback import guess, guess_filler
 from dialog_gym.domains.credit.grounder_scope import Hit, Part, read_part
 from dialog_gym.domains.credit.grounder_speech import read_offers, read_speech, settle
 from dialog_gym.domains.credit.grounder_text import prepare
@@ -54,13 +55,23 @@ def read_assistant(text: str, rulebook: Rulebook, context: Sequence[Turn] = ()) 
         leaves open.
     """
     sentences = prepare(text, rulebook)
-    readings = [_read_part(read_part(sentence)) for sentence in sentences]
+    readings: list[Reading] = []
+    heard: set[str] = set()  # what the turn was about so far, for "the other one is" and "this one has none"
+    for sentence in sentences:
+        reading = _guess(_read_part(read_part(sentence), heard))
+        heard.update(reading.families)
+        heard.update(claim.intent for claim in reading.claims)
+        if any(mention.product is not None for mention in sentence.mentions):
+            heard.add("product")
+        readings.append(reading)
     _share_reasons(readings)
     claims = [
         claim._replace(position=claim.position + sentence.start)
         for sentence, reading in zip(sentences, readings, strict=True)
         for claim in sorted(reading.claims, key=_position)
     ]
+    if not claims:
+        claims = guess_filler(readings)
     if any(claim.intent not in _WEAK for claim in claims):
         claims = [claim for claim in claims if claim.intent != "acknowledge"]
     if any(claim.intent == "suggest" for claim in claims):
@@ -75,17 +86,38 @@ def _position(claim: Claim) -> int:
     return claim.position
 
 
-def _read_part(part: Part) -> Reading:
+def _read_part(part: Part, heard: Set[str]) -> Reading:
     families: dict[str, list[Hit]] = {}
     for hit in part.hits:
+        if hit.cue.value == "echo" and not _echoes(hit, part, heard):
+            continue
         families.setdefault(hit.cue.intent, []).append(hit)
     settle(families)
-    reading = Reading(part, families)
+    reading = Reading(part, families, heard)
     if part.question > 0:
         _read_claims(reading, {m.quantity.kind for m in part.mentions if m.quantity is not None})
     if "offer" in families or "close" in families:
         read_offers(reading)
+        if part.question < len(part.text) and "close" not in families:
+            read_rates(reading, len(part.text))  # "may I offer you the loan at 9 %?" states its rate
     read_speech(reading)
+    return reading
+
+
+def _echoes(hit: Hit, part: Part, heard: Set[str]) -> bool:
+    """Whether a clause that leaves its verb or noun out ("the other one is") follows one that has it."""
+    if hit.cue.intent == "nofee":
+        return "fee" in heard or any(h.cue.intent == "fee" for h in part.hits)
+    return "inform_eligibility" in heard or any(
+        h.cue.intent in ("eligible", "blocked") and h.end <= hit.start for h in part.hits
+    )
+
+
+def _guess(reading: Reading) -> Reading:
+    if not any(claim.intent not in _WEAK for claim in reading.claims):
+        weak, reading.claims = reading.claims, []
+        guess(reading)
+        reading.claims = reading.claims or weak
     return reading
 
 

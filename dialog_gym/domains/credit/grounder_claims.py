@@ -5,7 +5,7 @@ its region: the stretch of the sentence up to the boundary before the next ancho
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 from dialog_gym.core import Scalar
@@ -20,7 +20,12 @@ _REASON_WORD = re.compile(
     r"\b(?:because|since|as (?:you|your|the|we|it)|due to|given that|owing to|on account of|while|until) "
 )
 _PLAIN_VERDICT = re.compile(r"elig|approve|qualif|entitle|accept|open|available|refuse|decline|reject|turned")
+_OTHER_TALK = frozenset(
+    ("solve", "inform_privacy", "inform_credit_check", "clarify", "hand_over", "ask_need", "ask_identity",
+     "goodbye", "inform_reactivation", "reactivation", "coupon", "urge")
+)  # fmt: skip
 _NOT_THIS = re.compile(r"(?<!if )\bnot (?:for |on |to |with )?(?:the |an? |our )?$")
+_NEITHER_AFTER = re.compile(r"[^,.:;]{0,30}? neither (?:the |our |an? )?@")
 _AGAINST = re.compile(
     r"\b(?:not|no|too|never|unfortunately|sadly|below|insufficient|afraid|lacks?|falls?|sorry|regret)\b"
 )
@@ -44,6 +49,7 @@ class Reading:
         text: its prepared text.
         part: the sentence.
         families: its cues by intent.
+        heard: intents and features of the sentences before it; "product" if one was named there.
         claims: what was read so far.
         used: positions of quantities that belong to a claim already.
         reasons: hits of refusal reasons, for verdicts in this or a neighbouring sentence.
@@ -51,11 +57,12 @@ class Reading:
         regions: the stated part, cut between its anchors: ``(start, end, anchors inside)``.
     """
 
-    def __init__(self, part: Part, families: dict[str, list[Hit]]) -> None:
-        """Start reading a sentence whose hits are grouped by intent in ``families``."""
+    def __init__(self, part: Part, families: dict[str, list[Hit]], heard: Set[str] = frozenset()) -> None:
+        """Start reading a sentence whose hits are grouped by intent; ``heard``: what came before it."""
         self.text = text = part.text
         self.part = part
         self.families = families
+        self.heard = heard
         self.claims: list[Claim] = []
         self.used: set[int] = set()
         self.reasons = families.get("reason", [])
@@ -79,12 +86,12 @@ class Reading:
             and m.position not in self.used
         ]
 
-    def products(self, start: int, end: int) -> list[str]:
-        """Products named between two positions, not in a reason; else the nearest one before or after."""
+    def products(self, start: int, end: int, refusal: bool = False) -> list[str]:
+        """Products named between two positions (of a refusal: not in its reason); else the nearest one."""
         inside = [
             m
             for m in self.part.mentions
-            if m.product is not None and start <= m.position < end and not self._in_reason(m, start)
+            if m.product is not None and start <= m.position < end and not (refusal and self._in_reason(m, start))
         ]
         if not inside:
             inside = [m for m in self.part.mentions if m.product is not None and m.position < start][-1:]
@@ -92,11 +99,17 @@ class Reading:
             inside = [
                 m
                 for m in self.part.mentions
-                if m.product is not None and m.position >= end and not self._in_reason(m, start)
+                if m.product is not None and m.position >= end and not (refusal and self._in_reason(m, start))
             ][:1]
         return list(dict.fromkeys(m.product for m in inside if m.product is not None)) or [CARRY]
 
     def _in_reason(self, mention: Mention, start: int) -> bool:
+        proposals = [
+            *self.families.get("advise", ()),
+            *(hit for hit in self.families.get("offer", ()) if not offer_refused(self.text, hit)),
+        ]
+        if any(hit.start <= mention.position < hit.end for hit in proposals):
+            return any(m.product is not None and m.position < mention.position for m in self.part.mentions)
         if not self.reasons:
             return False
         if any(hit.start <= mention.position < hit.end for hit in self.reasons):
@@ -122,7 +135,7 @@ def read_eligibility(reading: Reading) -> None:
     """Verdicts, with a reason on refusals."""
     for start, end, inside in reading.regions:
         anchors = [hit for hit in inside if _is_verdict(reading, hit)]
-        if not anchors:
+        if not anchors or not _about_a_product(reading, anchors):
             continue
         verdict = not any(_against(reading.text, start, hit) for hit in anchors)
         if any(hit.cue.intent == "stands_in_way" for hit in anchors):
@@ -134,7 +147,7 @@ def read_eligibility(reading: Reading) -> None:
             and all(any(o.start < h.end and h.start < o.end for o in offers) for h in anchors)
         ):
             continue  # "I can give you the loan" proposes it
-        for product in reading.products(start, end):
+        for product in reading.products(start, end, refusal=not verdict):
             if verdict and _ruled_out(reading, product):
                 continue
             if verdict:
@@ -148,6 +161,16 @@ def read_eligibility(reading: Reading) -> None:
                     verdict="ineligible",
                     reason=reason,
                 )
+
+
+def _about_a_product(reading: Reading, anchors: list[Hit]) -> bool:
+    """Whether a verdict may stand without a product: in so many words, or right after one was named."""
+    if any(m.product is not None for m in reading.part.mentions):
+        return True
+    if not _OTHER_TALK.isdisjoint(reading.families):
+        return False
+    plain = any(_PLAIN_VERDICT.search(reading.text, hit.start, hit.end) for hit in anchors)
+    return plain or "product" in reading.heard
 
 
 def _ruled_out(reading: Reading, product: str) -> bool:
@@ -189,11 +212,25 @@ def _is_verdict(reading: Reading, hit: Hit) -> bool:
     )
     if limits and about_amount and not _PLAIN_VERDICT.search(reading.text, hit.start, hit.end):
         return not any(h.cue.value == "over" or h.start < hit.end for h in limits)
+    if any(free.start < hit.end and hit.start < free.end for free in reading.families.get("nofee", ())):
+        return False  # "free to open" is about the fee
+    if hit.cue.intent == "eligible":  # "a loan was granted to you" is why another one is not
+        ends = [
+            r.end
+            for r in reading.reasons
+            if r.cue.value == "recent_grant" and r.start < hit.end and hit.start < r.end
+        ]
+        others = (h for h in reading.part.hits if h.cue.intent in ("eligible", "blocked"))
+        if ends and any(h.start >= max(ends) or h.end <= hit.start for h in others):
+            return False
     return hit.cue.intent in ("eligible", "blocked", "stands_in_way")
 
 
 def _against(text: str, start: int, hit: Hit) -> bool:
-    odd = negations(text, start, hit.start if hit.cue.negative else hit.end) % 2 == 1
+    count = negations(text, start, hit.start if hit.cue.negative else hit.end)
+    if _NEITHER_AFTER.match(text, hit.end - 1) and not text.startswith("neither", hit.start):
+        count += 1
+    odd = count % 2 == 1
     return odd != (hit.cue.intent == "blocked")
 
 

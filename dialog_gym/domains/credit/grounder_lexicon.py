@@ -150,15 +150,16 @@ def compile_phrase(phrase: str) -> re.Pattern[str]:
     tokens = phrase.split()
     while tokens[-1][0] == "~":
         tokens.pop()
-    for token in tokens:
+    for before, token in zip(["", *tokens], tokens, strict=False):
         if token == "^":
             out.append(r"(?:\A|(?<=[.!?;:,]))")
         elif token == "$":
             out.append(_CLAUSE_END)
         elif token == ":":
-            out.append(":")
+            out.append("[:,]")
         elif token.startswith("~"):
-            out.append(f"(?:{_GAP}){{0,{int(token[1:])}}}?")
+            gap = _GAP if before != "@" else _GAP.replace("but|", "but|and|or|nor|")  # up to the next product
+            out.append(f"(?:{gap}){{0,{int(token[1:])}}}?")
         elif "$" in token.split("|"):  # one of these words, or nothing more in the clause
             out.append(
                 f"(?: {_words('|'.join(word for word in token.split('|') if word != '$'))}|{_CLAUSE_END})"

@@ -13,11 +13,12 @@ _NEGATOR = re.compile(
     r"\b(?:(?<!why )(?<!why do )not(?! only)|no|never|without|nobody|none|nothing|unable|neither|hardly"
     r"|barely|fails?|impossible|wrong to|untrue)\b"
 )
-_SCOPE_START = re.compile(r"[,:] |\b(?:but|because|however|although|though|and|so|whereas) ")
+_SCOPE_START = re.compile(r"[,:] |\b(?:but|because|however|although|though|and|so(?! far)|whereas) ")
 _CUT = re.compile(
     r"(?P<strong>,? (?:but|however|although|though|whereas|yet|while|instead) |: )"
     r"|(?P<weak>, (?:and |so |or )?| (?:and|so|as well as) | with (?=an? |no |the |zero |#))"
 )
+_PRODUCT_NEXT = re.compile(r"(?:the |our |an? )?@")
 _INVERTED = (
     r"(?:shall|should|may|can|could|would|will|do|does|did|are|is|have|has|am|might|was|were) (?:not )?"
     r"(?:i|you|we|it|that|this|there|the|your|my|our|any|anything|@[0-9]+)\b(?! know that)"
@@ -27,11 +28,12 @@ _OPENER = (
     r"|(?<=^ so ))"
 )
 _REQUEST = (
-    r"(?:please|kindly) (?!pay\b|settle|reapply|update|come|try|wait|upload|clear|see\b|hold|be |note"
+    r"(?:please|kindly) (?!rest|do not|feel|remember|keep|know|understand|act|decide|first|you first|discharge|pay\b|settle|reapply|update|come|try|wait|upload|clear|see\b|hold|be |note"
     r"|send us|apply|consider|wake|reactivate|stay)"
     r"|tell me|(?:just )?let me know|i (?:would |will |also |just |only |do |still )*(?:need|like|have"
-    r"|want) (?:your|to (?:know|ask|confirm|verify|check that|make sure))"
-    r"|first i|before (?:we|i)|for (?:your |data |)(?:security|protection|privacy)|(?:just )?say (?:yes"
+    r"|want) (?:your|(?:you )?to (?:know|ask|confirm|verify|check that|make sure|tell)|an? (?:rough )?(?:idea|figure)"
+    r"|the (?:amount|date|first|last))|we (?:would |must |kindly |have to |need to )*(?:ask|request|require) (?:you|your)"
+    r"|(?:one|another)(?: more| last)? thing i need|first i|before (?:we|i)|for (?:your |data |)(?:security|protection|privacy)|(?:just )?say (?:yes"
     r"|the word|ok)|just confirm|if you (?:agree|confirm|say yes|are happy|approve)|(?:just )?give (?:me"
     r"|us)|confirm (?:that|your|who)|deal\b|i am (?:speaking|talking)"
 )
@@ -182,4 +184,6 @@ def _cut(text: str, start: int, end: int) -> int | None:
             strong = match.start() + 1
         else:
             weak = match.start() + 1
+            if _PRODUCT_NEXT.match(text, match.end()):
+                break  # a product right after it begins the next claim
     return strong if strong is not None else weak

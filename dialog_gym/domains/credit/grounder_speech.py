@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from dialog_gym.core import Scalar
+from dialog_gym.domains.credit.ontology import NEXT_STEPS
 from dialog_gym.domains.credit.grounder_claims import CARRY, Claim, Reading, offer_refused
 from dialog_gym.domains.credit.grounder_scope import Hit, negations
 
@@ -72,7 +73,7 @@ def read_offers(reading: Reading) -> None:
         amounts, months = reading.quantities("amount", 0, end), reading.quantities("months", 0, end)
         named = [m.product for m in reading.part.mentions if m.product is not None and m.position < end]
         products = list(dict.fromkeys(named)) or reading.products(0, end)
-        for product in products if amounts or products != [CARRY] else ():
+        for product in products if amounts or months or products != [CARRY] else ():
             slots: dict[str, Scalar] = {"product": product}
             if len(products) == 1:
                 slots |= {"amount": amounts[0][1].value} if amounts else {}
@@ -85,6 +86,8 @@ def read_offers(reading: Reading) -> None:
 def _proposes(reading: Reading, hit: Hit) -> bool:
     if reading.families.get("close") and hit.start >= reading.part.question:
         return False  # "would you like ..." asks for the decision then
+    if any(close.cue.value == "said" and hit.end > close.start for close in reading.families.get("close", ())):
+        return False
     return not offer_refused(reading.text, hit) and not _overlaps(hit, reading.families.get("limit", ()))
 
 
@@ -145,6 +148,8 @@ def _read_valued(reading: Reading, family: str, slot: str, intent: str | None = 
     """One act for each value of a slot that the cues of a family name; one act where there is no slot."""
     seen = set()
     for hit in reading.families[family]:
+        if family == "solve" and any(other.cue.value == "try" for other in reading.families.get("denied", ())):
+            continue  # an attempt is no solution
         if hit.cue.value not in seen and _holds(reading, hit):
             seen.add(hit.cue.value)
             reading.claims.append(Claim(hit.start, intent or family, {slot: hit.cue.value} if slot else {}))
@@ -167,6 +172,16 @@ def _drop_absorbed(reading: Reading) -> None:
         absorbed.add(("empathise", None))
     if "inform_reactivation" in intents:
         absorbed |= {("advise", "reactivate"), ("solve", "unlock_account")}
+    if intents & {"ask_need", "ask_identity", "clarify"}:
+        reading.claims = [c for c in reading.claims if c.intent != "address_objection"]
+    if ("advise", "update_income") in {(c.intent, c.slots.get("step")) for c in reading.claims}:
+        reading.claims = [c for c in reading.claims if c.slots.get("slot") != "income"]
+    if "goodbye" in intents:  # "thank you for choosing us" opens a turn, or closes it
+        reading.claims = [c for c in reading.claims if c.intent != "greet"]
+    if "clarify" in intents:
+        absorbed |= {("advise", step) for step in NEXT_STEPS}
+    if "hand_over" in intents:
+        absorbed.add(("advise", "wait"))
     if absorbed:
         reading.claims = [
             c

@@ -19,6 +19,10 @@ MAX_CHARACTERS = 20_000
 
 _SPACES = {c: " " for c in "*_`~^|\\<>{}@#=+\t\r\u00a0\u202f\u200b"}
 _SEPARATORS = {c: ", " for c in "()[]\u2013\u2014\u2022"} | {
+    "\u2705": " yes ",
+    "\u2714": " yes ",
+    "\u274c": " no ",
+    "\u2716": " no ",
     "\n": " ; ",
     "/": "/",
     "&": " and ",
@@ -43,7 +47,15 @@ _CONTRACTIONS = (
 _IS = re.compile(
     r"\b(that|it|what|here|there|how|who|where|she|he|everything|nothing|nobody|which|when|one|this)'s\b"
 )
+# "the block's gone", "pay-later's free": any noun may be followed by a short "is" or "has"
+_NOUN_IS = re.compile(
+    r"(?<=[a-z])'s (?=(?:been|now|not|gone|already|all|just|free|open|available|possible|on|off|out|yours|fine"
+    r"|got|too|still|sorted|done|ready|back|in|no|only|really|at|good|up|under|over|a|an|the|your|yes|cleared"
+    r"|approved|encrypted|protected|safe|locked|closed|sold|quoted|told|sent|[a-z]+ing)\b)"
+)
 _RESPELL = {
+    "nowt": "nothing", "nada": "nothing", "d'you": "do you", "okey": "ok", "alright": "all right",
+    "datas": "data", "info": "information", "recieve": "receive", "dob": "date of birth", "yea": "yes",
     "dont": "do not", "cant": "can not", "wont": "will not", "isnt": "is not", "arent": "are not",
     "doesnt": "does not", "didnt": "did not", "couldnt": "could not", "youre": "you are", "youve": "you have",
     "im": "i am", "ive": "i have", "cannot": "can not", "quid": "pounds", "u": "you", "ur": "your",
@@ -60,6 +72,18 @@ _TIDY = re.compile(r"([,:;.!?])[ ,]*")
 _LOOSE = re.compile(r" +(?=[,:;.!?])")
 # the limit keeps reading linear in long texts; it cuts at a blank, if there is one
 _SENTENCE = re.compile(r"[^.!?;]{1,600}(?=[ .!?;]|$)[.!?;]*|[^.!?;]{1,600}")
+# a short question that only names what the next words are about: "Pay-later? No problem."
+_TOPIC = re.compile(
+    r"((?:\A|(?<=[.!?;,] )|(?<=[.!?;,]))(?: ?(?:and|so|oh|as for|what about))?(?: the| your| our| a| an| on| over| for| any"
+    r"| too| more| no)*"
+    r"(?: @[0-9]+| #m| #d| #a| set up fees?| fees?| interest| rate| limit| maximum| charges?| costs?| expensive"
+    r"| dear| pricey| coupon| voucher| check| credit check| data| privacy| due date)(?: we make| on that| charges?"
+    r"| costs?| fees?| check| then)?)\? (?=[a-z@#])"
+)
+_SELF_REPAIR = re.compile(
+    r" ?[,.]+ (?:(?:oh|no|sorry|wait|hang on|i mean|or rather|rather|well|actually|pardon|pardon me|my mistake"
+    r"|correction|scratch that|make that|that is|excuse me|i meant|to be precise|to be exact|no wait)[,. ]+){1,3}"
+)
 _TOKEN = re.compile(r"@([0-9]+)|#[apdmt]")
 
 
@@ -97,10 +121,15 @@ _ALIASES = {
 }
 
 
+# "an instalment of 271.60" is a payment and not the product
+_SUM_AFTER = r"(?! (?:of|is|was|amounts to|comes to|would be|will be) (?:only |just |about |around )?#a)"
+
+
 @lru_cache(maxsize=16)
 def _names(words: tuple[tuple[str, tuple[str, ...]], ...]) -> Names:
     index = {name: number for number, (_, names) in reversed(list(enumerate(words))) for name in names}
     parts = [re.escape(name) for name in sorted(index, key=len, reverse=True)]
+    parts = [part + _SUM_AFTER if part == "instalment" else part for part in parts]
     pattern = re.compile(
         " (" + "|".join(parts) + r")s?\b(?: (?:product|option)\b)?"
     )  # a blank first: fast to find
@@ -136,7 +165,7 @@ def _plain(name: str) -> str:
 
 
 def _written_out(text: str) -> str:
-    text = _IS.sub(r"\1 is", text)
+    text = _NOUN_IS.sub(" is ", _IS.sub(r"\1 is", text.replace("d'you", "do you")))
     for short, full in _CONTRACTIONS:
         if short in text:
             text = text.replace(short, full)
@@ -167,6 +196,22 @@ def normalise(text: str) -> str:
     return " ".join(words)
 
 
+def _corrected(plain: str, quantities: list[Quantity]) -> tuple[str, list[Quantity]]:
+    """Drop values that are taken back at once: "four thousand, sorry, five thousand"."""
+    kept = []
+    for value, after in zip(quantities, [*quantities[1:], None], strict=True):
+        if (
+            after is not None
+            and value.kind == after.kind
+            and 3 < after.start - value.end < 40
+            and _SELF_REPAIR.fullmatch(plain, value.end, after.start)
+        ):
+            plain = plain[: value.start] + " " * (after.start - value.start) + plain[after.start :]
+        else:
+            kept.append(value)
+    return plain, kept
+
+
 def prepare(text: str, rulebook: Rulebook) -> list[Sentence]:
     """Normalise a text, replace quantities and products by placeholders, and cut it into sentences.
 
@@ -175,7 +220,9 @@ def prepare(text: str, rulebook: Rulebook) -> list[Sentence]:
         rulebook: whose product names to look for.
     """
     plain = normalise(text)
-    quantities = find_quantities(plain)
+    quantities = [q for q in find_quantities(plain) if plain[q.start : q.end] != "zero"]
+    if len(quantities) > 1:
+        plain, quantities = _corrected(plain, quantities)
     if quantities:
         pieces, at = [], 0
         for quantity in quantities:
@@ -187,6 +234,8 @@ def prepare(text: str, rulebook: Rulebook) -> list[Sentence]:
     names = product_names(rulebook)
     plain = " " + _TIDY.sub(r"\1 ", _LOOSE.sub("", plain))
     plain = names.pattern.sub(lambda m: f" @{names.number[m[1]]}", plain)
+    if "? " in plain:
+        plain = _TOPIC.sub(r"\1: ", plain)
     left = iter(quantities)
     sentences = []
     for match in _SENTENCE.finditer(plain):

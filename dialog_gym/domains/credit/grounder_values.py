@@ -16,10 +16,15 @@ _NO_RATE_BEFORE = re.compile(
     r"(?:used|using|utili[sz]ation(?: is)?(?: at)?|hundred|drawn|save|discount(?: of)?|spent|uses?|saves?"
     r"|cashback(?: of)?|trust (?:us|me)) (?:\w+ )?$"
 )
+_TAKEN_BACK = re.compile(
+    r"\b(?:not|no longer|instead of|rather than|down from|used to be|was|were|than|carried|charged you)"
+    r"(?: (?:an? |the )?(?:interest )?rate of| at| of| the| just| only)? $"
+)
 _NOT_FREE_DAYS = re.compile(
     r"(?:valid(?: \w+)? for|expires? in|within|runs out in|last|every|good for|left|next)(?: \w+)? $"
 )
 _NOT_EXPIRY = re.compile(r"(?:issued|granted|given|sent|got it|received|from)(?: \w+){0,2} $")
+_FREE = re.compile(r"\b(?:no|none|nothing|zero|free|nil|nought|without|waived|does not|not (?:pay|charge|cost|have|carry|any|a))\b")
 _OTHER_FEE = re.compile(r"hidden|late|penalty|extra")
 _COUPON_SLOTS = (("amount", "amount"), ("days", "days"), ("months", "days"), ("date", "expires"))
 
@@ -27,8 +32,10 @@ _COUPON_SLOTS = (("amount", "amount"), ("days", "days"), ("months", "days"), ("d
 def read_limits(reading: Reading) -> None:
     """Limits: "up to 3,500", "at most", "your limit is"."""
     for start, end, inside in reading.regions:
-        anchors = [hit for hit in inside if hit.cue.intent == "limit"]
+        anchors = [hit for hit in inside if hit.cue.intent == "limit" and hit.cue.value != "over"]
         values = reading.quantities("amount", start, end) if anchors else []
+        if any(hit.cue.value == "age" for hit in reading.reasons):  # "at 72 you are above the limit"
+            values = [value for value in values if number(value[1]) >= 100]
         if values:
             for position, product, quantity in _paired(values, reading.products(start, end), anchors[0]):
                 reading.used.add(position)
@@ -40,24 +47,55 @@ def read_fees(reading: Reading) -> None:
     for start, end, inside in reading.regions:
         anchors = [hit for hit in inside if hit.cue.intent in ("fee", "nofee")]
         values = reading.quantities("percent", start, end) if anchors else []
-        if values:
-            for position, product, quantity in _paired(values, reading.products(start, end), anchors[0]):
-                reading.used.add(position)
-                reading.add(position, "inform_fees", product=product, fee=number(quantity))
+        if anchors and _fees_one_by_one(reading, values, start, end):
             continue
         free = [
             hit
             for hit in anchors
             if hit.cue.intent == "nofee" and not _OTHER_FEE.search(reading.text, hit.start, hit.end)
         ]
-        if free:
+        if free:  # "7.9 %, no set-up fee": what another clause says is no fee
+            values = [value for value in values if not _apart(reading.text, value[0], free)]
+        if values:
+            for position, product, quantity in _paired(values, reading.products(start, end), anchors[0]):
+                reading.used.add(position)
+                reading.add(position, "inform_fees", product=product, fee=number(quantity))
+        elif free:
             for product in reading.products(start, end):
                 reading.add(free[0].end - 1, "inform_fees", product=product, fee=0)
+
+
+def _fees_one_by_one(reading: Reading, values: list[tuple[int, Quantity]], start: int, end: int) -> bool:
+    """Fees of several products, some of which are free: "1 % on the loan, nothing on pay-later"."""
+    named = [m for m in reading.part.mentions if m.product is not None and start <= m.position < end]
+    if len({m.product for m in named}) < 2:
+        return False
+    found: list[tuple[int, int | float]] = [(at, number(quantity)) for at, quantity in values]
+    stops = sorted([m.position for m in named] + [at for at, _ in found])
+    last = None
+    for match in _FREE.finditer(reading.text, start, end):
+        if last is None or any(last < stop < match.start() for stop in stops):
+            found.append((match.start(), 0))
+            last = match.start()
+    if len(found) != len(named) or not values and len(found) < 2:
+        return False
+    for (at, fee), mention in zip(sorted(found), named, strict=True):
+        reading.used.add(at)
+        reading.add(at, "inform_fees", product=mention.product, fee=fee)
+    return True
+
+
+def _apart(text: str, at: int, hits: list[Hit]) -> bool:
+    low, high = min(hit.start for hit in hits), max(hit.end for hit in hits)
+    between = text[at:low] if at < low else text[high:at] if at > high else ""
+    return "," in between or " and " in between
 
 
 def _may_be_rate(reading: Reading, value: tuple[int, Quantity]) -> bool:
     at, quantity = value
     text = reading.text
+    if _TAKEN_BACK.search(text, max(0, at - 40), at):
+        return False
     if _NO_RATE.match(text, at + 2) or _NO_RATE_BEFORE.search(text, max(0, at - 40), at):
         return False
     return number(quantity) <= 0.6
@@ -74,15 +112,14 @@ def _paired(
     return [(at, product, quantity) for product in products]
 
 
-def read_rates(reading: Reading) -> None:
+def read_rates(reading: Reading, end: int | None = None) -> None:
     """Annual rates: percentages that nothing else has claimed; a rate per month is multiplied by 12."""
-    part, text = reading.part, reading.text
-    kept = [
-        value for value in reading.quantities("percent", 0, part.question) if _may_be_rate(reading, value)
-    ]
+    text = reading.text
+    end = reading.part.question if end is None else end
+    kept = [value for value in reading.quantities("percent", 0, end) if _may_be_rate(reading, value)]
     if not kept:
         return
-    products = reading.products(0, part.question)
+    products = reading.products(0, end)
     if len(kept) == len(products):
         pairs = list(zip(kept, products, strict=True))
     else:

@@ -201,11 +201,20 @@ class State:
 
 _FIELDS = tuple(field.name for field in fields(State))
 _FACT_FIELDS = ("eligible", "limits", "rates", "coupon_ok")
-_FLOATS = ("frustration", "progress", "gain", "dcg", "ideal")
+_OPENING = ("main", "topic", "open_questions", "asked_topics", "seen_open")
+DRAWN = (*FIELDS_FROM_SHOPPER, *_FACT_FIELDS, "has_coupon", *_OPENING, "ideal")
+"""Fields whose start differs between tasks; all others begin with the value in `_START`."""
+_FLOATS = ("frustration", "progress", "gain", "dcg")
 _FALSE = (
     "identity", "benefit", "mind_changed", "problem_settled", "garbled", "converted", "mis_sold", "decided",
 )  # fmt: skip
-_MINUS_ONE = ("product", "ended", "main")
+_MINUS_ONE = ("product", "ended")
+_START: dict[str, float | bool | int] = (
+    {name: 0 for name in _FIELDS if name not in DRAWN}
+    | dict.fromkeys(_FLOATS, 0.0)
+    | dict.fromkeys(_FALSE, False)
+    | dict.fromkeys(_MINUS_ONE, -1)
+)
 
 
 def start_arrays(shoppers: Shoppers) -> State:
@@ -214,16 +223,9 @@ def start_arrays(shoppers: Shoppers) -> State:
     values: dict[str, np.ndarray] = {name: getattr(shoppers, name).copy() for name in FIELDS_FROM_SHOPPER}
     values |= {name: getattr(shoppers.facts, name).copy() for name in _FACT_FIELDS}
     values["has_coupon"] = shoppers.facts.coupon_expires > 0
-    for field in fields(State):
-        if field.name in values:
-            continue
-        if field.name in _FLOATS:
-            values[field.name] = np.zeros(count)
-        elif field.name in _FALSE:
-            values[field.name] = np.zeros(count, bool)
-        else:
-            values[field.name] = np.full(count, -1 if field.name in _MINUS_ONE else 0)
-    state = State(**values)
+    values |= {name: np.full(count, value) for name, value in _START.items()}
+    values |= {name: np.zeros(count, np.int64) for name in _OPENING}
+    state = State(**values, ideal=np.zeros(count))
     _open(state)
     return state
 
@@ -252,7 +254,25 @@ def one(lists: list[list[Any]], row: int) -> State:
     return State(*[column[row] for column in lists])
 
 
-def assign(target: State, rows: np.ndarray, source: State, source_rows: np.ndarray) -> None:
-    """Copy rows of one array state into another (dialogues that start anew)."""
-    for name in _FIELDS:
-        getattr(target, name)[rows] = getattr(source, name)[source_rows]
+def drawn_record(state: State) -> np.ndarray:
+    """What the starts of N dialogues differ in, as one structured array [N]: quick to pick rows from."""
+    values = {name: getattr(state, name) for name in DRAWN}
+    record = np.empty(len(state.turn), [(name, v.dtype, v.shape[1:]) for name, v in values.items()])
+    for name, value in values.items():
+        record[name] = value
+    return record
+
+
+def begin_rows(state: State, rows: np.ndarray, drawn: np.ndarray) -> None:
+    """Begin anew in some rows of an array state, in place; ``drawn`` is those rows' `drawn_record`."""
+    for name in DRAWN:
+        getattr(state, name)[rows] = drawn[name]
+    for name, value in _START.items():
+        getattr(state, name)[rows] = value
+
+
+def empty_state(drawn: np.ndarray) -> State:
+    """An array state of ``len(drawn)`` dialogues to be filled by `begin_rows`."""
+    count = len(drawn)
+    values = {name: np.zeros((count, *drawn[name].shape[1:]), drawn[name].dtype) for name in DRAWN}
+    return State(**values, **{name: np.full(count, value) for name, value in _START.items()})

@@ -14,7 +14,7 @@ from dialog_gym.core import Record
 from dialog_gym.domains.credit.ontology import ASSISTANT_ACTS
 from dialog_gym.domains.credit.shoppers import SALE, SERVICE
 from dialog_gym.domains.credit.state import ACCOUNT_TOPICS, ACT, USER, Lane, State
-from dialog_gym.ops import Ops
+from dialog_gym.ops import SCALAR, Ops
 
 FACTS: Final = (
     "sale", "service", "identity", "need_known", "verdict_told", "terms_told", "offered", "question_open",
@@ -82,6 +82,8 @@ class StrategyBook:
         self.intents = [sum(ACT[intent] for intent in strategy.intents) for strategy in book]
         self.hard = [(_mask(s.sop.needs), _mask(s.sop.forbidden_when)) for s in book]
         self.rules = [[(fit.grade, _mask(fit.when), _mask(fit.unless)) for fit in s.fits] for s in book]
+        # one dialogue has few different (facts, acts), arrays cannot be keys
+        self._gains = lru_cache(maxsize=16_384)(self._judge) if ops is SCALAR else self._judge
 
     def facts(self, s: State) -> Lane:
         """Bitmask of FACTS as the agent can see them."""
@@ -136,6 +138,9 @@ class StrategyBook:
             facts: Facts before the turn.
             acts: Bitmask of the turn's intents.
         """
+        return self._gains(facts, acts)
+
+    def _judge(self, facts: Lane, acts: Lane) -> tuple[Lane, Lane]:
         where, top = self.ops.where, self.ops.maximum
         chosen: Lane = 0
         best: Lane = 1  # there is always something acceptable, so a dull moment cannot divide by zero

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from dialog_gym.domains.credit.domain import CreditDomain
 from dialog_gym.domains.credit.shoppers import SALE, SERVICE, STYLES
@@ -14,13 +15,19 @@ from dialog_gym.domains.credit.tracker import END, VIOLATION, Tracker
 from dialog_gym.domains.credit.user_model import UserModel
 from dialog_gym.ops import SCALAR
 
+settings.register_profile("steady", deadline=None, derandomize=True)  # the same on a busy machine
+settings.load_profile("steady")
+
 PAY_LATER, INSTALMENT, REVOLVING = 1, 2, 4
 SALE_TASK: Mapping[str, Any] = {
     "scenario": SALE, "reached": True, "buyer": True, "strength": 0.8, "amount": 1500, "new_amount": 1000,
-    "change_turn": 0, "solvable": PAY_LATER, "suits": PAY_LATER | INSTALMENT, "eligible": PAY_LATER | REVOLVING,
+    "change_turn": 0, "solvable": PAY_LATER, "suits": PAY_LATER | INSTALMENT,
+    "eligible": PAY_LATER | REVOLVING,
     "fits": [1.0, 0.5, 0.0, 0.0, 0.0], "limits": [2000, 0, 5000, 0, 0], "rates": [0, 720, 720, 1080, 1440],
-    "required": SLOT["amount"] | SLOT["purpose"], "questions": TOPIC["rate"] | TOPIC["privacy"], "objections": 0b11,
-    "problem": -1, "fix_actions": 0, "fix_topics": 0, "timing": 1, "style": STYLES.index("default"), "trust": 0.6,
+    "required": SLOT["amount"] | SLOT["purpose"], "questions": TOPIC["rate"] | TOPIC["privacy"],
+    "objections": 0b11,
+    "problem": -1, "fix_actions": 0, "fix_topics": 0, "timing": 1, "style": STYLES.index("default"),
+    "trust": 0.6,
     "patience": 8.0, "price_sensitivity": 0.5, "knowledge": 0.5, "typos": 0.0, "main": -1, "topic": 0,
 }  # fmt: skip
 SERVICE_TASK = SALE_TASK | {
@@ -42,7 +49,7 @@ class Desk:
         self.tracker, self.users = Tracker(SCALAR, 12), UserModel(SCALAR, 2340)
 
     def state(self, task: str = "sale", **changes: Any) -> State:
-        """A fresh dialogue: a reached buyer for whom pay later is right, or a customer with a locked account."""
+        """A fresh dialogue: a buyer for whom pay later is right, or a customer with a locked account."""
         state = one(self.columns, 0)
         for name, value in ((SALE_TASK if task == "sale" else SERVICE_TASK) | changes).items():
             setattr(state, name, value)

@@ -10,24 +10,23 @@ from hypothesis import strategies as st
 from dialog_gym.core import DialogueAct
 from dialog_gym.domains.credit.claims import read_turn
 from dialog_gym.domains.credit.domain import CreditDomain
-from dialog_gym.domains.credit.ontology import ASSISTANT_ACTS, NEED_SLOTS, NEXT_STEPS, OBJECTIONS, PRODUCTS, SOLUTIONS
+from dialog_gym.domains.credit.ontology import (
+    ASSISTANT_ACTS,
+    NEED_SLOTS,
+    NEXT_STEPS,
+    OBJECTIONS,
+    PRODUCTS,
+    SOLUTIONS,
+)
 from dialog_gym.domains.credit.state import ACT, TOPIC, one
 from dialog_gym.domains.credit.truth import Truth
 
 TRUTH = Truth(
-    products=PRODUCTS,
-    eligible=(True, False, True, False, False),
-    reasons=(None, "income", None, "overdue", "overdue"),
-    limits=(2000, 0, 5000, 0, 0),
-    rates=(0, 1080, 1440, 1980, 1800),
-    fees=(0, 100, 0, 200, 100),
-    months=((1, 3), (3, 6, 12, 24), (1,), (6, 12, 24), (1, 3)),
-    coupon_amount=30,
-    coupon_days=15,
-    coupon_expires="2025-05-01",
-    coupon_ok=True,
-    reactivation="2025-03-17",
-)
+    products=PRODUCTS, eligible=(True, False, True, False, False), limits=(2000, 0, 5000, 0, 0),
+    reasons=(None, "income", None, "overdue", "overdue"), rates=(0, 1080, 1440, 1980, 1800),
+    fees=(0, 100, 0, 200, 100), months=((1, 3), (3, 6, 12, 24), (1,), (6, 12, 24), (1, 3)), coupon_amount=30,
+    coupon_days=15, coupon_expires="2025-05-01", coupon_ok=True, reactivation="2025-03-17",
+)  # fmt: skip
 PAY_LATER, INSTALMENT, REVOLVING, CASH_LOAN, STARTER = (1 << p for p in range(5))
 DOMAIN = CreditDomain()
 COLUMNS = DOMAIN.starts(
@@ -54,7 +53,7 @@ def holds(*acts, truth=TRUTH, **state):
     return turn.wrong == 0
 
 
-# -- eligibility ------------------------------------------------------------------------------------------------------
+# -- eligibility ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -88,7 +87,10 @@ def test_verdicts_on_credit_as_such():
     because = act("inform_eligibility", verdict="ineligible", reason="overdue")
     assert read(because, truth=nothing).ineligible_right == 0b11111
     assert read(no, truth=nothing).ineligible_right == 0
-    assert read(act("inform_eligibility", verdict="ineligible", reason="income"), truth=nothing).ineligible_right == 0
+    assert (
+        read(act("inform_eligibility", verdict="ineligible", reason="income"), truth=nothing).ineligible_right
+        == 0
+    )
     assert read(act("inform_eligibility", verdict="ineligible", reason="income")).ineligible_right == 0
     general = read(yes)
     assert (general.said_eligible, general.said_ineligible, general.eligible_right) == (0, 0, 0)
@@ -98,7 +100,7 @@ def test_a_verdict_without_its_value_is_a_refusal_claim():
     assert not holds(act("inform_eligibility", product="revolving"))
 
 
-# -- figures ----------------------------------------------------------------------------------------------------------
+# -- figures -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -131,9 +133,21 @@ def test_a_verdict_without_its_value_is_a_refusal_claim():
         ("inform_interest", {"product": "cash_loan", "amount": 10_000, "days": 30, "interest": 162.74}, True),
         ("inform_interest", {"product": "cash_loan", "amount": 10_000, "days": 30, "interest": 162.75}, True),
         ("inform_interest", {"product": "cash_loan", "amount": 10_000, "days": 30, "interest": 162.73}, True),
-        ("inform_interest", {"product": "cash_loan", "amount": 10_000, "days": 30, "interest": 162.76}, False),
-        ("inform_interest", {"product": "cash_loan", "amount": 10_000, "days": 30, "interest": 162.72}, False),
-        ("inform_interest", {"product": "revolving", "amount": 10_000, "days": 30, "interest": 162.74}, False),
+        (
+            "inform_interest",
+            {"product": "cash_loan", "amount": 10_000, "days": 30, "interest": 162.76},
+            False,
+        ),
+        (
+            "inform_interest",
+            {"product": "cash_loan", "amount": 10_000, "days": 30, "interest": 162.72},
+            False,
+        ),
+        (
+            "inform_interest",
+            {"product": "revolving", "amount": 10_000, "days": 30, "interest": 162.74},
+            False,
+        ),
         ("inform_interest", {"amount": 10_000, "days": 30, "interest": 162.74}, True),
         ("inform_interest", {"amount": 10_000, "days": 1, "interest": 162.74}, False),
         ("inform_interest", {"product": "pay_later", "amount": 0, "days": 30, "interest": 0}, True),
@@ -143,10 +157,26 @@ def test_a_verdict_without_its_value_is_a_refusal_claim():
         ("inform_interest", {"product": "pay_later", "amount": 1e9, "days": 1, "interest": 0}, False),
         ("inform_interest", {"product": "pay_later", "amount": 9, "days": 1e5, "interest": 0}, False),
         ("inform_interest", {"product": "pay_later", "days": 1, "interest": 0}, False),
-        ("inform_instalment", {"product": "instalment", "amount": 1200, "months": 12, "monthly": 105.95}, True),
-        ("inform_instalment", {"product": "instalment", "amount": 1200, "months": 12, "monthly": 105.94}, True),
-        ("inform_instalment", {"product": "instalment", "amount": 1200, "months": 12, "monthly": 105.93}, False),
-        ("inform_instalment", {"product": "instalment", "amount": 1200, "months": 1, "monthly": 1210.8}, False),
+        (
+            "inform_instalment",
+            {"product": "instalment", "amount": 1200, "months": 12, "monthly": 105.95},
+            True,
+        ),
+        (
+            "inform_instalment",
+            {"product": "instalment", "amount": 1200, "months": 12, "monthly": 105.94},
+            True,
+        ),
+        (
+            "inform_instalment",
+            {"product": "instalment", "amount": 1200, "months": 12, "monthly": 105.93},
+            False,
+        ),
+        (
+            "inform_instalment",
+            {"product": "instalment", "amount": 1200, "months": 1, "monthly": 1210.8},
+            False,
+        ),
         ("inform_instalment", {"amount": 1200, "months": 12, "monthly": 105.95}, True),
         ("inform_instalment", {"product": "pay_later", "amount": 0, "months": 3, "monthly": 0}, False),
         ("inform_instalment", {"product": "pay_later", "amount": 1, "months": 1, "monthly": 1}, True),
@@ -187,7 +217,7 @@ def test_terms_count_for_the_product_they_are_about(topic):
     assert (general.said_rate | general.said_fee, named.rate_right & named.fee_right) == (0, 0)
 
 
-# -- what an act is about ---------------------------------------------------------------------------------------------
+# -- what an act is about ------------------------------------------------------------------------------------
 
 
 def test_a_product_is_remembered_within_the_turn_then_from_the_dialogue():
@@ -195,15 +225,15 @@ def test_a_product_is_remembered_within_the_turn_then_from_the_dialogue():
     assert read(act("inform_fees", product="cash_loan", fee=0.02), rate).rate_right == CASH_LOAN
     assert read(rate, product=3).rate_right == CASH_LOAN
     assert read(rate, product=2).wrong == TOPIC["rate"]
-    last = read(act("offer", product="revolving"), act("inform_fees", product="cash_loan", fee=0.02), rate, product=0)
+    last = read(
+        act("offer", product="revolving"), act("inform_fees", product="cash_loan", fee=0.02), rate, product=0
+    )
     assert (last.rate_right, last.product, last.offers) == (CASH_LOAN, 2, REVOLVING)
     assert read(act("inform_rate", product="unheard_of", rate=0.198), product=3).rate_right == CASH_LOAN
 
 
 def test_one_wrong_claim_makes_its_topic_wrong():
-    turn = read(
-        act("inform_rate", product="revolving", rate=0.144), act("inform_rate", product="cash_loan", rate=0.144)
-    )
+    turn = read(*(act("inform_rate", product=name, rate=0.144) for name in ("revolving", "cash_loan")))
     assert (turn.right, turn.wrong, turn.rate_right) == (0, TOPIC["rate"], REVOLVING)
 
 
@@ -256,8 +286,9 @@ def test_intents_and_their_number():
     assert read() == replace(read(), count=0, acts=0, product=-1)
 
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.sampled_from(PRODUCTS)
-SLOTS = st.dictionaries(st.sampled_from(sorted({s.rstrip("?") for v in ASSISTANT_ACTS.values() for s in v})), SCALARS)
+NUMBERS = st.integers() | st.floats() | st.booleans()
+NAMES = st.sampled_from(sorted({s.rstrip("?") for v in ASSISTANT_ACTS.values() for s in v}))
+SLOTS = st.dictionaries(NAMES, st.none() | NUMBERS | st.text(max_size=3) | st.sampled_from(PRODUCTS))
 
 
 @given(st.lists(st.tuples(st.sampled_from([*ASSISTANT_ACTS, "sing"]), SLOTS), max_size=6))

@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -54,11 +55,13 @@ def test_attribute_arrays_equal_customer_facts():
 
 
 @given(
-    age=st.integers(18, 90), tenure=st.integers(0, 80), income=st.integers(0, 4000), limit=st.integers(0, 3000),
+    age=st.integers(18, 90), tenure=st.integers(0, 80), income=st.integers(0, 4000),
+    limit=st.integers(0, 3000),
     share=st.sampled_from([0.0, 0.5, 0.8, 0.9, 1.0]), activation=st.integers(0, 3), tier=st.integers(0, 4),
-    overdue=st.lists(st.integers(0, 4), min_size=6, max_size=6), granted=st.integers(0, 200), level=st.integers(0, 9),
+    overdue=st.lists(st.integers(0, 4), min_size=6, max_size=6), granted=st.integers(0, 200),
+    level=st.integers(0, 9),
 )  # fmt: skip
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_arrays_equal_scalars_near_the_boundaries(
     age, tenure, income, limit, share, activation, tier, overdue, granted, level
 ):
@@ -72,7 +75,7 @@ def test_arrays_equal_scalars_near_the_boundaries(
 
 
 def test_a_customer_without_any_line_is_judged_alike():
-    """Without a line, all of it counts as used, so products with a utilisation rule name that as the reason."""
+    """Without a line, all of it counts as used: that is the reason where there is a utilisation rule."""
     good = P.take(PROFILES, int(np.flatnonzero(derive(PROFILES, RULEBOOK, 9).eligible == 31)[0]))
     one = replace(good, limit=np.zeros(1, int), used=np.zeros(1, int))
     facts = derive(one, RULEBOOK, 9)
@@ -117,7 +120,7 @@ def test_the_sample_meets_every_reason_verdict_and_limit():
 
 def test_more_rule_branches_only_ever_take_products_away():
     masks = [derive(PROFILES, RULEBOOK, level).eligible for level in range(10)]
-    for easier, harder in zip(masks, masks[1:], strict=False):
+    for easier, harder in pairwise(masks):
         assert not (harder & ~easier).any()
     assert (masks[9] != masks[0]).mean() > 0.1
 

@@ -85,7 +85,9 @@ def customer():
 def read(customer, first, second="none", product=0, amount=0, rate=0, months=0):
     action = [MOVE[first], MOVE[second], product, amount, rate, months]
     turn = READER.read(action, customer.state)
-    assert turn == read_turn(acts_of(action, READER, customer.state, customer.truth), customer.state, customer.truth)
+    assert turn == read_turn(
+        acts_of(action, READER, customer.state, customer.truth), customer.state, customer.truth
+    )
     return turn
 
 

@@ -49,6 +49,20 @@ def found(text: str) -> list[tuple[str, object]]:
         ("phone ****4821, at 10:30, 24/7, the 15th", []),
         ("may 30 days pass", [("days", 30)]),
         ("two payments are late", [("amount", 2)]),
+        ("maybe 16,450", [("amount", 16450)]),
+        ("its marchetti. 8,350 a month", [("amount", 8350), ("months", 1)]),
+        ("in May 16,450 came in", [("amount", 16450)]),
+        ("decent 31 2020, augury 3", [("amount", 31), ("amount", 2020), ("amount", 3)]),
+        ("three and a half thousand", [("amount", 3500)]),
+        ("nine and a quarter per cent", [("percent", 0.0925)]),
+        ("half a percent, three quarters of a percent", [("percent", 0.005), ("percent", 0.0075)]),
+        ("46 pence, eighty-nine ninety-five", [("amount", 0.46), ("amount", 89.95)]),
+        ("a couple hundred or a couple of grand", [("amount", 200), ("amount", 2000)]),
+        ("€3.200, EUR 12.500,00, 99,50 €", [("amount", 3200), ("amount", 12500), ("amount", 99.5)]),
+        ("2026/03/01, the first of March 2026", [("date", "2026-03-01")] * 2),
+        ("the twenty-first of June 2025", [("date", "2025-06-21")]),
+        ("a fortnight, a whole week", [("days", 14), ("days", 7)]),
+        ("split it into twelve, order 40021, two options", [("months", 12)]),
         ("", []),
     ],
 )
@@ -59,7 +73,7 @@ def test_worked_examples(text: str, expected: list[tuple[str, object]]) -> None:
 def test_positions_cover_the_words() -> None:
     text = "Up to EUR 3,500 over six months at 7.2 per cent from 14 March 2025."
     assert [text[q.start : q.end] for q in find_quantities(text)] == [
-        "3,500",
+        "EUR 3,500",
         "six months",
         "7.2 per cent",
         "14 March 2025",

@@ -16,7 +16,8 @@ RULEBOOK = load_rulebook()
 TODAY = date(2025, 3, 10)
 GOOD = {
     "age": 30, "months_as_customer": 24, "monthly_income": 3000, "overdue_now": 0, "overdue_max": 0,
-    "overdue_count": 0, "utilisation": 0.1, "credit_left": 10_000, "credit_limit": 12_000, "activation": "active",
+    "overdue_count": 0, "utilisation": 0.1, "credit_left": 10_000, "credit_limit": 12_000,
+    "activation": "active",
     "months_since_grant": 12,
 }  # fmt: skip
 
@@ -56,7 +57,7 @@ def verdict(product, level=9, **changes):
     return reasoning.eligibility(RULEBOOK, product, GOOD | changes, level)
 
 
-# -- money ------------------------------------------------------------------------------------------------------------
+# -- money ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -101,6 +102,7 @@ def test_interest_is_the_exact_fraction_rounded_half_up(hundredths, rate, days):
         (10_000, 0.198, 24, 507.98),
         (30_000, 0.072, 6, 5105.52),
         (5000, 0.108, 1, 5045.0),
+        (50_000_000, 0.234, 24, 2628605.31),  # a month is a twelfth of a year, exactly
     ],
 )
 def test_instalment_worked_examples(principal, rate, months, expected):
@@ -117,10 +119,11 @@ def test_the_instalments_pay_the_debt_off(principal, rate, months):
 
 
 def test_basis_points():
-    assert [reasoning.basis_points(rate) for rate in (0.0, 0.072, 0.198, 0.234, 0.01)] == [0, 720, 1980, 2340, 100]
+    points = [reasoning.basis_points(rate) for rate in (0.0, 0.072, 0.198, 0.01, 1.0)]
+    assert points == [0, 720, 1980, 100, 10_000]
 
 
-# -- dates and limits -------------------------------------------------------------------------------------------------
+# -- dates and limits ----------------------------------------------------------------------------------------
 
 
 def test_coupon_expiry_crosses_months_and_leap_days():
@@ -150,7 +153,9 @@ def test_available_credit_is_never_negative():
 
 @pytest.mark.parametrize("below, step", list(pairwise(RULEBOOK.ladder)))
 def test_a_limit_is_the_largest_ladder_step_within_the_line(below, step):
-    limits = [reasoning.product_limit(RULEBOOK, "revolving", {"credit_left": left}) for left in (step, step - 1)]
+    limits = [
+        reasoning.product_limit(RULEBOOK, "revolving", {"credit_left": left}) for left in (step, step - 1)
+    ]
     assert limits == [step, below]
 
 
@@ -189,11 +194,13 @@ def test_no_room_for_the_lowest_step_is_no_credit_line(product, base, too_little
     assert verdict(product, **{base: too_little + 1}).eligible
 
 
-# -- eligibility ------------------------------------------------------------------------------------------------------
+# -- eligibility ---------------------------------------------------------------------------------------------
 
 
 def test_a_good_customer_may_have_everything_at_every_level():
-    assert all(verdict(name, level) == reasoning.Verdict(True, None) for name in PRODUCTS for level in range(10))
+    assert all(
+        verdict(name, level) == reasoning.Verdict(True, None) for name in PRODUCTS for level in range(10)
+    )
 
 
 @pytest.mark.parametrize(("product", "attribute", "allowed", "refused", "reason", "level"), CASES)
@@ -206,7 +213,9 @@ def test_every_condition_at_its_boundary(product, attribute, allowed, refused, r
 
 
 def test_the_boundaries_above_are_all_there_are():
-    shipped = [(n, c.attribute, c.reason, c.from_level) for n, p in RULEBOOK.products.items() for c in p.conditions]
+    shipped = [
+        (n, c.attribute, c.reason, c.from_level) for n, p in RULEBOOK.products.items() for c in p.conditions
+    ]
     assert shipped == [(row[0], row[1], row[4], row[5]) for row in BOUNDARIES]
 
 
@@ -234,7 +243,8 @@ def test_every_reason_code_is_used():
 def test_customer_facts_worked_example():
     attributes = {
         "age": 41, "months_as_customer": 30, "repayment_history": "1,0,3,0,0,2", "credit_limit": 8000,
-        "used_balance": 2000, "today": "2025-03-10", "credit_granted_on": "2024-12-10", "activation": "dormant",
+        "used_balance": 2000, "today": "2025-03-10", "credit_granted_on": "2024-12-10",
+        "activation": "dormant",
     }  # fmt: skip
     assert reasoning.customer_facts(attributes, 2500) == {
         "age": 41, "months_as_customer": 30, "monthly_income": 2500, "overdue_now": 1, "overdue_max": 3,
@@ -247,4 +257,10 @@ def test_customer_facts_worked_example():
 
 
 def test_rates_by_tier():
-    assert [reasoning.annual_rate(RULEBOOK, "revolving", t) for t in range(5)] == [0.072, 0.108, 0.144, 0.198, 0.234]
+    assert [reasoning.annual_rate(RULEBOOK, "revolving", t) for t in range(5)] == [
+        0.072,
+        0.108,
+        0.144,
+        0.198,
+        0.234,
+    ]

@@ -18,7 +18,7 @@ PAY_LATER, INSTALMENT, REVOLVING = 1, 2, 4
 D1, D2, D3, D4 = (1 / log2(1 + t) for t in (1, 2, 3, 4))
 
 
-# -- stages -----------------------------------------------------------------------------------------------------------
+# -- stages --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,10 @@ D1, D2, D3, D4 = (1 / log2(1 + t) for t in (1, 2, 3, 4))
         ({"verdicts": INSTALMENT, "solvable": 0}, {"eligibility": 1}),
         ({"verdicts": REVOLVING, "solvable": 0}, {}),
         ({"verdicts": PAY_LATER, "rate_told": PAY_LATER}, {"eligibility": 1}),
-        ({"verdicts": PAY_LATER, "rate_told": PAY_LATER, "fee_told": PAY_LATER}, {"eligibility": 1, "terms": 1}),
+        (
+            {"verdicts": PAY_LATER, "rate_told": PAY_LATER, "fee_told": PAY_LATER},
+            {"eligibility": 1, "terms": 1},
+        ),
         ({"verdicts": PAY_LATER, "rate_told": REVOLVING, "fee_told": REVOLVING}, {"eligibility": 1}),
         ({"rate_told": PAY_LATER, "fee_told": PAY_LATER}, {}),
         ({"resolved": 0b01}, {"objections": 0.5}),
@@ -64,7 +67,7 @@ def test_the_weights_of_each_scenario_sum_to_one(desk):
     assert [round(sum(weights.values()), 9) for weights in STAGE_WEIGHTS.values()] == [1.0, 1.0]
 
 
-# -- TSE by hand ------------------------------------------------------------------------------------------------------
+# -- TSE by hand ---------------------------------------------------------------------------------------------
 
 
 def test_the_ideal_of_a_sale_and_of_a_service_dialogue(desk):
@@ -75,9 +78,13 @@ def test_the_ideal_of_a_sale_and_of_a_service_dialogue(desk):
     service = 0.15 * D1 + 0.175 * (D1 + D2) + 0.30 * D2 + 0.20 * D2
     assert desk.state("service").ideal == pytest.approx(service, abs=1e-8)
     asks = 0.15 * D1 + 0.35 * D1 + 0.20 * D1
-    assert desk.state("service", problem=-1, questions=TOPIC["privacy"]).ideal == pytest.approx(asks, abs=1e-8)
+    assert desk.state("service", problem=-1, questions=TOPIC["privacy"]).ideal == pytest.approx(
+        asks, abs=1e-8
+    )
     account = 0.15 * D1 + 0.35 * D2 + 0.20 * D2
-    assert desk.state("service", problem=-1, questions=TOPIC["rate"]).ideal == pytest.approx(account, abs=1e-8)
+    assert desk.state("service", problem=-1, questions=TOPIC["rate"]).ideal == pytest.approx(
+        account, abs=1e-8
+    )
     solve = 0.15 * D1 + 0.30 * D2 + 0.20 * D2
     assert desk.state("service", questions=0).ideal == pytest.approx(solve, abs=1e-8)
 
@@ -103,7 +110,8 @@ def confirmed(state, reply):
 
 @pytest.mark.parametrize(
     ("main", "counts"),
-    [("ask", 1), ("object", 1), ("agree", 1), ("decline", 1), ("consider", 1), ("challenge", 1), ("correct", 1),
+    [("ask", 1), ("object", 1), ("agree", 1), ("decline", 1), ("consider", 1), ("challenge", 1),
+     ("correct", 1),
      ("report", 1), ("smalltalk", 0), ("unclear", 0), ("complain", 0), ("request_human", 0), ("thank", 0),
      ("greet", 0), ("goodbye", 0), (None, 0)],
 )  # fmt: skip
@@ -135,10 +143,17 @@ def test_gains_are_discounted_by_the_turn(desk):
 def test_nobody_answered_earns_nothing_and_buys_nothing(desk):
     s = desk.state(reached=False, identity=True, product=0, rate_told=1, fee_told=1)
     desk.play(s, desk.turn("close"), desk.reply("accept"))
-    assert (s.converted, s.mis_sold, s.gain, s.progress, s.dcg, desk.ended(s)) == (False, False, 0, 0, 0, "not_reached")
+    assert (s.converted, s.mis_sold, s.gain, s.progress, s.dcg, desk.ended(s)) == (
+        False,
+        False,
+        0,
+        0,
+        0,
+        "not_reached",
+    )
 
 
-# -- TSE of whole dialogues -------------------------------------------------------------------------------------------
+# -- TSE of whole dialogues ----------------------------------------------------------------------------------
 
 
 def some(rng, mask, keep, bits):
@@ -151,22 +166,36 @@ def right_turn(rng, s, keep):
     """Many acts at once, none of them wrong: what the fastest conceivable agent might say."""
     count, products = len(s.turn), s.limits.shape[1]
     everything = np.full(count, (1 << products) - 1)
-    eligible, refused = some(rng, s.eligible, keep, products), some(rng, everything & ~s.eligible, keep, products)
+    eligible, refused = (
+        some(rng, s.eligible, keep, products),
+        some(rng, everything & ~s.eligible, keep, products),
+    )
     rates, fees = some(rng, everything, keep, products), some(rng, everything, keep, products)
     right = some(rng, np.full(count, (1 << len(TOPICS)) - 1), keep, len(TOPICS))
     for topic, said in (("eligibility", eligible | refused), ("rate", rates), ("fees", fees)):
         right = np.where(said != 0, right | TOPIC[topic], right & ~TOPIC[topic])
     asked = some(rng, np.full(count, 15), keep, len(NEED_SLOTS))
-    addressed, solved = some(rng, np.full(count, 31), keep, len(OBJECTIONS)), some(rng, s.fix_actions, keep, len(SOLUTIONS))
-    product = np.argmax((s.solvable[:, None] >> np.arange(products) & 1) * rng.random((count, products)), axis=1)
-    offers, closes, leaves = rng.random(count) < keep / 2, rng.random(count) < keep / 2, rng.random(count) < 0.03
+    addressed, solved = (
+        some(rng, np.full(count, 31), keep, len(OBJECTIONS)),
+        some(rng, s.fix_actions, keep, len(SOLUTIONS)),
+    )
+    product = np.argmax(
+        (s.solvable[:, None] >> np.arange(products) & 1) * rng.random((count, products)), axis=1
+    )
+    offers, closes, leaves = (
+        rng.random(count) < keep / 2,
+        rng.random(count) < keep / 2,
+        rng.random(count) < 0.03,
+    )
     acts = sum(np.where(right >> i & 1, ACT[name], 0) for i, name in enumerate(INFORM_TOPICS))
-    for name, flag in (("ask_identity", rng.random(count) < keep), ("ask_need", asked != 0), ("offer", offers),
+    for name, flag in (("ask_identity", rng.random(count) < keep), ("ask_need", asked != 0),
+     ("offer", offers),
                        ("close", closes), ("goodbye", leaves), ("advise", np.ones(count, bool))):  # fmt: skip
         acts = acts | np.where(flag, ACT[name], 0)
     proposes, none = offers | closes, np.zeros(count, np.int64)
     return AgentTurn(
-        acts=acts, count=none + 3, asked=asked, right=right, wrong=none, said_eligible=eligible, said_ineligible=refused,
+        acts=acts, count=none + 3, asked=asked, right=right, wrong=none, said_eligible=eligible,
+        said_ineligible=refused,
         said_rate=rates, said_fee=fees, eligible_right=eligible, ineligible_right=refused, rate_right=rates,
         fee_right=fees, offers=np.where(offers, 1 << product, 0), product=np.where(proposes, product, -1),
         amount=np.where(proposes, np.minimum(s.amount, s.limits[np.arange(count), product]), 0),
@@ -175,7 +204,7 @@ def right_turn(rng, s, keep):
 
 
 def draws(rng, count, willing):
-    """A turn's noise; of a willing user, who tells everything asked and says yes or no by the toss of a coin."""
+    """A turn's noise; a willing user tells all that is asked, and says yes or no by the toss of a coin."""
     noise = {name: rng.random(count) for name in NOISE} | {"choice": rng.logistic(size=count)}
     if willing:
         noise |= {name: np.zeros(count) for name in ("confirm", "disclose")}
@@ -218,7 +247,9 @@ def test_no_dialogue_beats_the_ideal(scenario, willing, crowded):
             assert (amount <= s.limits[np.arange(count), s.product])[sold].all()
             open_ &= s.ended == RUNNING
         assert not open_.any() and best.max() > 0.9
-        assert set(np.unique(s.ended)) >= {END["not_reached"] if scenario == SCENARIOS[0] else END["resolved"]}
+        assert set(np.unique(s.ended)) >= {
+            END["not_reached"] if scenario == SCENARIOS[0] else END["resolved"]
+        }
 
 
 def test_stalling_and_small_talk_earn_nothing():

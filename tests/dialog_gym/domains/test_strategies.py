@@ -50,12 +50,14 @@ def allowed(state):
         ("sale", TERMS, {"sale", "identity", "need_known", "verdict_told", "terms_told"}),
         ("sale", TOLD | {"said_rate": 1, "said_fee": 2}, {"sale", "identity", "need_known", "verdict_told"}),
         ("sale", {"seen_open": TOPIC["privacy"]}, {"sale", "question_open"}),
-        ("sale", {"seen_open": TOPIC["rate"]}, {"sale", "question_open", "account_question", "account_unverified"}),
+        ("sale", {"seen_open": TOPIC["rate"]}, {"sale", "question_open", "account_question",
+          "account_unverified"}),
         ("sale", {"seen_open": TOPIC["rate"], "identity": True},
          {"sale", "identity", "question_open", "account_question"}),
         ("sale", {"seen_voiced": 3, "resolved": 1}, {"sale", "objection_open"}),
         ("sale", {"seen_voiced": 3, "resolved": 3}, {"sale"}),
-        ("sale", {"declined": 1, "garbled": True, "offered": 4}, {"sale", "declined", "unreadable", "offered"}),
+        ("sale", {"declined": 1, "garbled": True, "offered": 4},
+         {"sale", "declined", "unreadable", "offered"}),
         ("sale", {"declined": 2, "human_requests": 1, "advised": 1},
          {"sale", "declined", "declined_twice", "human_wanted", "advised"}),
         ("service", {}, {"service", "problem_open"}),
@@ -99,13 +101,29 @@ def test_the_funnel_has_a_best_strategy_at_every_step(desk, task, changes, best)
 @pytest.mark.parametrize(
     ("task", "changes", "forbidden"),
     [
-        ("sale", {}, {"discover_need", "qualify", "present_terms", "offer_product", "close_sale", "serve", "hand_over"}),
+        (
+            "sale",
+            {},
+            {
+                "discover_need",
+                "qualify",
+                "present_terms",
+                "offer_product",
+                "close_sale",
+                "serve",
+                "hand_over",
+            },
+        ),
         ("sale", KNOWN, {"close_sale", "serve"}),
         ("sale", TERMS | {"seen_voiced": 1}, {"close_sale"}),
         ("sale", OFFERED | {"declined": 2}, {"offer_product", "close_sale"}),
         ("sale", REFUSED, {"offer_product", "close_sale"}),
         ("sale", {"seen_open": TOPIC["rate"]}, {"answer_question", "wrap_up"}),
-        ("service", {"identity": True}, {"discover_need", "qualify", "offer_product", "close_sale", "wrap_up"}),
+        (
+            "service",
+            {"identity": True},
+            {"discover_need", "qualify", "offer_product", "close_sale", "wrap_up"},
+        ),
         ("service", {}, {"serve"}),
         ("service", {"identity": True, "problem_settled": True}, {"serve"}),
     ],
@@ -118,7 +136,9 @@ def test_hard_rules(desk, task, changes, forbidden):
 
 def test_what_hard_rules_leave_open(desk):
     assert {"verify_identity", "build_rapport"} <= allowed(desk.state())
-    assert "close_sale" in allowed(desk.state(**OFFERED)) and "serve" in allowed(desk.state("service", identity=True))
+    assert "close_sale" in allowed(desk.state(**OFFERED)) and "serve" in allowed(
+        desk.state("service", identity=True)
+    )
     assert "hand_over" in allowed(desk.state(human_requests=1))
     assert "answer_question" in allowed(desk.state(seen_open=TOPIC["privacy"]))
     assert "answer_question" in allowed(desk.state(seen_open=TOPIC["rate"], identity=True))
@@ -164,8 +184,10 @@ def test_esndcg_of_a_dialogue_is_discounted_gain_over_the_best():
 def test_a_strategy_that_names_an_unknown_fact_is_refused(monkeypatch):
     text = '[strategies.x]\nintents = ["greet"]\nfits = [{ grade = 3, when = ["mood"] }]\n'
     for bad in (text, text.replace('"greet"', '"sing"').replace("mood", "sale")):
-        monkeypatch.setattr(strategies.tomllib, "loads", lambda _, parse=strategies.tomllib.loads, bad=bad: parse(bad))
-        with pytest.raises(ValueError, match="names '(mood|sing)', which is no fact or intent"):
+        monkeypatch.setattr(
+            strategies.tomllib, "loads", lambda _, parse=strategies.tomllib.loads, bad=bad: parse(bad)
+        )
+        with pytest.raises(ValueError, match=r"names '(mood|sing)', which is no fact or intent"):
             load_strategies.__wrapped__()
         monkeypatch.undo()
 

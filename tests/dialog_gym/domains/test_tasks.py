@@ -31,7 +31,7 @@ def columns(profiles):
     return np.column_stack([getattr(profiles, f.name) for f in fields(P.Profiles)])
 
 
-# -- splits -----------------------------------------------------------------------------------------------------------
+# -- splits --------------------------------------------------------------------------------------------------
 
 
 def test_no_task_key_is_shared_by_splits_scenarios_or_levels():
@@ -53,7 +53,9 @@ def test_no_customer_appears_in_two_splits(level):
             found = {row.tobytes() for row in rows}
             assert len(found) == count  # and no customer twice within one
             seen[split] |= found
-    assert not (seen["train"] & seen["validation"] | seen["train"] & seen["test"] | seen["validation"] & seen["test"])
+    assert not (
+        seen["train"] & seen["validation"] | seen["train"] & seen["test"] | seen["validation"] & seen["test"]
+    )
 
 
 def test_the_held_out_style_is_only_in_the_test_split():
@@ -89,10 +91,16 @@ def test_real_clients_come_from_disjoint_rows():
     domain = CreditDomain(profile_source="real", data_dir=data)
     core = P.read_real(data)
     real = np.column_stack([core.limit, core.age, core.used, core.overdue])
-    for split, (first, last) in {"train": (0, 20_000), "validation": (20_000, 25_000), "test": (25_000, 30_000)}.items():
+    for split, (first, last) in {
+        "train": (0, 20_000),
+        "validation": (20_000, 25_000),
+        "test": (25_000, 30_000),
+    }.items():
         got = drawn(np.arange(300), domain, split=split).profiles
         rows = {row.tobytes() for row in real[first:last]}
-        assert all(row.tobytes() in rows for row in np.column_stack([got.limit, got.age, got.used, got.overdue]))
+        assert all(
+            row.tobytes() in rows for row in np.column_stack([got.limit, got.age, got.used, got.overdue])
+        )
     task = domain.task(5)
     again = read_task(task, domain.rulebook)
     assert columns(again.profiles).tolist() == columns(drawn([5], domain).profiles).tolist()
@@ -104,7 +112,7 @@ def test_without_the_data_real_clients_are_refused_in_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-# -- one task ---------------------------------------------------------------------------------------------------------
+# -- one task ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -159,15 +167,19 @@ def test_a_missing_income_is_hidden_from_the_agent_but_not_lost():
     assert DOMAIN.task(shown, level=9).profile.attributes["monthly_income"] == batch.profiles.income[shown]
 
 
-# -- broken records ---------------------------------------------------------------------------------------------------
+# -- broken records ------------------------------------------------------------------------------------------
 
 NAN = float("nan")
 BROKEN = [
-    *[("persona", name, NAN) for name in ("trust", "patience", "knowledge", "price_sensitivity", "strength", "garbled")],
-    *[("persona", name, value) for name in ("trust", "branches", "new_amount") for value in (None, "much", True, -1)],
-    ("persona", "buyer_style", "grumpy"), ("persona", "objections", "weather"), ("persona", "required", "shoe_size"),
+    *[("persona", name, NAN) for name in ("trust", "patience", "knowledge", "price_sensitivity", "strength",
+      "garbled")],
+    *[("persona", name, value) for name in ("trust", "branches", "new_amount") for value in (None, "much",
+      True, -1)],
+    ("persona", "buyer_style", "grumpy"), ("persona", "objections", "weather"),
+    ("persona", "required", "shoe_size"),
     ("persona", "problem", "rain"), ("persona", "verbosity", "silent"), ("constraints", "amount", NAN),
-    ("constraints", "amount", float("inf")), ("constraints", "purpose", "gambling"), ("constraints", "timing", "never"),
+    ("constraints", "amount", float("inf")), ("constraints", "purpose", "gambling"),
+    ("constraints", "timing", "never"),
 ]  # fmt: skip
 
 

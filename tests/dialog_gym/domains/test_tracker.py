@@ -4,18 +4,26 @@ import pytest
 
 from dialog_gym.domains.credit.ontology import TOPICS
 from dialog_gym.domains.credit.state import TOPIC
-from dialog_gym.domains.credit.tracker import ENGAGED, MAX_DECLINES, NUMERIC_TOPICS, VIOLATION, VIOLATIONS, stage_list
+from dialog_gym.domains.credit.tracker import (
+    ENGAGED,
+    NUMERIC_TOPICS,
+    VIOLATION,
+    VIOLATIONS,
+    stage_list,
+)
 
 ACCOUNT = ("eligibility", "limit", "rate", "coupon", "reactivation")
 PAY_LATER, INSTALMENT, REVOLVING = 1, 2, 4
 
 
-# -- violations -------------------------------------------------------------------------------------------------------
+# -- violations ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_a_wrong_claim_is_the_violation_of_its_topic(desk, topic):
-    assert desk.play(desk.state(identity=True), desk.turn(f"inform_{topic}", wrong=TOPIC[topic])) == {f"wrong_{topic}"}
+    assert desk.play(desk.state(identity=True), desk.turn(f"inform_{topic}", wrong=TOPIC[topic])) == {
+        f"wrong_{topic}"
+    }
     assert desk.play(desk.state(identity=True), desk.turn(f"inform_{topic}", right=TOPIC[topic])) == set()
 
 
@@ -36,7 +44,8 @@ def test_changing_the_account_before_identity(desk):
 @pytest.mark.parametrize(
     ("intent", "declined", "pressed"),
     [("urge", 0, False), ("urge", 1, True), ("urge", 2, True), ("offer", 0, False), ("offer", 1, False),
-     ("offer", 2, True), ("close", 1, False), ("close", 2, True), ("inform_privacy", 2, False), ("goodbye", 2, False)],
+     ("offer", 2, True), ("close", 1, False), ("close", 2, True), ("inform_privacy", 2, False),
+     ("goodbye", 2, False)],
 )  # fmt: skip
 def test_pressure(desk, intent, declined, pressed):
     s = desk.state(identity=True, declined=declined)
@@ -67,7 +76,9 @@ def test_closing_before_rate_and_fee_are_told(desk, told, said, undisclosed):
 
 def test_undisclosed_terms_need_a_sale_a_product_and_a_close(desk):
     assert desk.play(desk.state(identity=True, product=-1), desk.turn("close")) == set()
-    assert desk.play(desk.state(identity=True, product=-1), desk.turn("close", product=0)) == {"undisclosed_terms"}
+    assert desk.play(desk.state(identity=True, product=-1), desk.turn("close", product=0)) == {
+        "undisclosed_terms"
+    }
     assert desk.play(desk.state(identity=True, product=0), desk.turn("offer")) == set()
     assert desk.play(desk.state("service", identity=True, product=0), desk.turn("close")) == set()
 
@@ -78,7 +89,7 @@ def test_a_solution_that_does_not_fit_is_a_false_promise(desk, solved, false):
     assert desk.play(s, desk.turn("solve", solved=solved)) == ({"false_promise"} if false else set())
 
 
-# -- outcome of an acceptance -----------------------------------------------------------------------------------------
+# -- outcome of an acceptance --------------------------------------------------------------------------------
 
 TOLD = {"identity": True, "product": 0, "rate_told": 1, "fee_told": 1}
 
@@ -116,7 +127,7 @@ def test_no_acceptance_no_sale(desk):
     assert (s.converted, s.mis_sold, desk.ended(s)) == (False, False, None)
 
 
-# -- ends -------------------------------------------------------------------------------------------------------------
+# -- ends ----------------------------------------------------------------------------------------------------
 
 REFUSAL = {"identity": True, "solvable": 0, "verdicts": INSTALMENT, "advised": 1}
 
@@ -138,9 +149,9 @@ REFUSAL = {"identity": True, "solvable": 0, "verdicts": INSTALMENT, "advised": 1
         ("sale", {"declined": 1, "identity": True}, ["urge"], None, None),
         ("sale", {"declined": 2, "identity": True}, [], None, None),
         ("sale", {"declined": 1}, ["goodbye"], None, "declined"),
-        ("sale", {"declined": MAX_DECLINES}, [], None, "declined"),
+        ("sale", {"declined": 3}, [], None, "declined"),
         ("sale", {"declined": 1, "patience": 0.0}, ["goodbye"], None, "user_hung_up"),
-        ("sale", {"declined": MAX_DECLINES, "patience": 0.0}, [], None, "user_hung_up"),
+        ("sale", {"declined": 3, "patience": 0.0}, [], None, "user_hung_up"),
         ("sale", REFUSAL, ["goodbye"], None, "refused"),
         ("sale", REFUSAL | {"declined": 1}, ["goodbye"], None, "refused"),
         ("sale", REFUSAL, [], None, None),
@@ -169,7 +180,7 @@ def test_every_end_and_which_comes_first(desk, task, changes, said, heard, end):
         assert not s.decided
 
 
-# -- claims, credit and stages ----------------------------------------------------------------------------------------
+# -- claims, credit and stages -------------------------------------------------------------------------------
 
 
 def test_claims_are_counted_by_kind(desk):
@@ -180,7 +191,10 @@ def test_claims_are_counted_by_kind(desk):
     desk.play(s, desk.turn(right=TOPIC["privacy"], wrong=TOPIC["eligibility"] | TOPIC["limit"]))
     assert (s.right_claims, s.wrong_claims, s.right_verdicts, s.wrong_verdicts) == (6, 2, 1, 1)
     assert (s.violation_count, bin(NUMERIC_TOPICS).count("1")) == (3, 7)
-    assert s.all_violations == VIOLATION["wrong_rate"] | VIOLATION["wrong_eligibility"] | VIOLATION["wrong_limit"]
+    assert (
+        s.all_violations
+        == VIOLATION["wrong_rate"] | VIOLATION["wrong_eligibility"] | VIOLATION["wrong_limit"]
+    )
 
 
 def test_account_answers_count_only_after_identity(desk):
@@ -228,7 +242,12 @@ def test_a_verdict_counts_once_identity_and_need_are_known(desk, task, changes, 
         ("sale", {"verdicts": PAY_LATER}, "consider", False),
         ("sale", {"verdicts": INSTALMENT, "solvable": 0}, "decline", False),  # deserves a refusal
         ("service", {"credited": 1023}, "confirm_solved", True),
-        ("service", {"credited": TOPIC["rate"]}, "confirm_solved", False),  # satisfied, but not rightly served
+        (
+            "service",
+            {"credited": TOPIC["rate"]},
+            "confirm_solved",
+            False,
+        ),  # satisfied, but not rightly served
         ("service", {"credited": 1023}, "thank", False),
     ],
 )

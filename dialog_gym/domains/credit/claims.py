@@ -216,9 +216,9 @@ def acts_of(action: Sequence[int], reader: MoveReader, state: State, truth: Trut
         state: The state before the turn.
         truth: The customer's facts.
     """
-    first, second, p, amount, rate, months = (int(index) for index in action)
+    first, second, p, amount, tier, months = (int(index) for index in action)
     named = reader.amounts[amount] or state.heard_amount
-    values = _Fill(truth, p, named, reader.rates[rate] / 1e4, MONTHS[months])
+    values = _Fill(truth, p, named, reader.rates[p * reader.tiers + tier] / 1e4, MONTHS[months])
     chosen = [MOVES[first]] + ([MOVES[second]] if second != first else [])
     return tuple(
         DialogueAct(

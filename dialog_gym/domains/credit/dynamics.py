@@ -14,10 +14,13 @@ from dialog_gym.domains.credit.user_model import NOISE, UserModel
 from dialog_gym.noise import logistic, mix_array, uniform_at, uniform_block
 from dialog_gym.ops import Ops
 
-REWARDS = ("conversion", "resolution", "honest_refusal", "progress", "violation", "satisfaction", "turn")
+REWARDS = (
+    "conversion", "resolution", "honest_refusal", "progress", "propensity", "mis_sale", "violation", "satisfaction",
+    "turn",
+)  # fmt: skip
 DEFAULT_REWARD_WEIGHTS: Mapping[str, float] = {
-    "conversion": 1.0, "resolution": 1.0, "honest_refusal": 0.5, "progress": 0.5, "violation": 0.25,
-    "satisfaction": 0.1, "turn": 0.01,
+    "conversion": 3.0, "resolution": 3.0, "honest_refusal": 1.5, "progress": 1.0, "propensity": 1.0,
+    "mis_sale": 2.0, "violation": 0.1, "satisfaction": 0.1, "turn": 0.01,
 }  # fmt: skip
 _CHOICE = NOISE.index("choice")
 _STREAM = 5
@@ -71,6 +74,8 @@ class Dynamics:
             "resolution": where(s.ended == END["resolved"], 1.0, 0.0),
             "honest_refusal": where(s.ended == END["refused"], 1.0, 0.0),
             "progress": s.gain,
+            "propensity": s.nearer,
+            "mis_sale": where(over & s.mis_sold, -1.0, 0.0),
             "violation": -1.0 * self.ops.take(self.tracker.bits.count, s.violations),
             "satisfaction": where(over & s.reached, (self.satisfaction(s) - 3.0) / 2.0, 0.0),
             "turn": where(over, -1.0, -1.0),

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 
 from dialog_gym.core import Scalar
-from dialog_gym.domains.credit.ontology import NEXT_STEPS
 from dialog_gym.domains.credit.grounder_claims import CARRY, Claim, Reading, offer_refused
 from dialog_gym.domains.credit.grounder_scope import Hit, negations
+from dialog_gym.domains.credit.ontology import NEXT_STEPS
 
 _SIMPLE = frozenset(
     (

@@ -77,7 +77,7 @@ def _fees_one_by_one(reading: Reading, values: list[tuple[int, Quantity]], start
         if last is None or any(last < stop < match.start() for stop in stops):
             found.append((match.start(), 0))
             last = match.start()
-    if len(found) != len(named) or not values and len(found) < 2:
+    if len(found) != len(named) or (not values and len(found) < 2):
         return False
     for (at, fee), mention in zip(sorted(found), named, strict=True):
         reading.used.add(at)

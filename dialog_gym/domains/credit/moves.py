@@ -1,6 +1,6 @@
 """The act-level action space: a turn is two moves and four slot values, ``MultiDiscrete``.
 
-``action = [move, second move, product, amount, rate, months]``. The shop's systems fill in what needs no
+``action = [move, second move, product, amount, price tier, months]``. The shop's systems fill in what needs no
 decision (the reason code of a refusal, the fee, coupon and reactivation dates, the arithmetic); what needs
 judgement is the agent's: which product, eligible or not, which limit, which rate, when to close.
 """
@@ -78,7 +78,7 @@ class MoveReader:
             len(MOVES),
             len(products),
             len(rulebook.ladder) + 1,
-            len(rulebook.rate_grid),
+            len(products[0].rates),
             len(MONTHS),
         )
         self.act = ops.table([ACT.get(move.intent, 0) for move in MOVES])
@@ -87,7 +87,8 @@ class MoveReader:
         self.advised = ops.table(_table("step", NEXT_STEPS))
         self.solved = ops.table(_table("action", SOLUTIONS))
         self.amounts = ops.table([*rulebook.ladder, 0])
-        self.rates = ops.table([basis_points(rate) for rate in rulebook.rate_grid])
+        self.tiers = len(products[0].rates)
+        self.rates = ops.table([basis_points(rate) for product in products for rate in product.rates])
         self.months_ok = ops.table(
             [sum(1 << i for i, m in enumerate(MONTHS) if m in p.months) for p in products]
         )
@@ -100,7 +101,7 @@ class MoveReader:
             s: The state before the turn.
         """
         where, take, lane = self.ops.where, self.ops.take, self.ops.lane
-        first, second, product, amount, rate, months = action
+        first, second, product, amount, tier, months = action
         second = where(second == first, 0, second)
         acts = take(self.act, first) | take(self.act, second)
         chosen = take(self.amounts, amount)
@@ -109,7 +110,7 @@ class MoveReader:
         allowed = (s.eligible & bit) != 0
         says = {MOVE[name]: (first == MOVE[name]) | (second == MOVE[name]) for name in _VERDICTS}
         yes, no = says[MOVE["inform_eligibility:eligible"]], says[MOVE["inform_eligibility:ineligible"]]
-        rate_ok = take(self.rates, rate) == lane(s.rates, product)
+        rate_ok = take(self.rates, product * self.tiers + tier) == lane(s.rates, product)
         limit_ok = allowed & (named == lane(s.limits, product))
         term_ok = rate_ok & (((take(self.months_ok, product) >> months) & 1) != 0)
         informed, right = self._informed(acts), 0

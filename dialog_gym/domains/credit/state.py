@@ -178,6 +178,12 @@ class State:
     heard_amount: Lane
     """The wanted amount as last read by the agent, 0 if never."""
     # -- tracker
+    margin: Lane
+    """Systematic utility of the product on the table, in logits."""
+    propensity: Lane
+    """How near a buyer is to accepting, 0 to 1."""
+    nearer: Lane
+    """Change of propensity in the last turn."""
     progress: Lane
     gain: Lane
     """Stage weight completed in the last turn."""
@@ -204,7 +210,7 @@ _FACT_FIELDS = ("eligible", "limits", "rates", "coupon_ok")
 _OPENING = ("main", "topic", "open_questions", "asked_topics", "seen_open")
 DRAWN = (*FIELDS_FROM_SHOPPER, *_FACT_FIELDS, "has_coupon", *_OPENING, "ideal")
 """Fields whose start differs between tasks; all others begin with the value in `_START`."""
-_FLOATS = ("frustration", "progress", "gain", "dcg")
+_FLOATS = ("frustration", "margin", "propensity", "nearer", "progress", "gain", "dcg")
 _FALSE = (
     "identity", "benefit", "mind_changed", "problem_settled", "garbled", "converted", "mis_sold", "decided",
 )  # fmt: skip

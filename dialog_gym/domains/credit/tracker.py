@@ -108,7 +108,8 @@ class Tracker:
         )
         self._count_claims(s, t)
         s.credited = s.credited | (t.right & where(s.identity, ALL_TOPICS, ~ACCOUNT_TOPICS))
-        fixed = ((t.solved & s.fix_actions) | (s.credited & s.fix_topics)) != 0
+        sincere = (t.solved & ~s.fix_actions) == 0  # promising everything settles nothing
+        fixed = (((t.solved & s.fix_actions) | (s.credited & s.fix_topics)) != 0) & sincere
         s.problem_settled = s.problem_settled | (fixed & s.identity)
         need_known = ((s.known & s.required) == s.required) | (s.scenario == SERVICE)
         s.verdicts = s.verdicts | where(need_known & s.identity, t.eligible_right | t.ineligible_right, 0)

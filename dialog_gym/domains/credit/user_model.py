@@ -4,15 +4,11 @@ One implementation for arrays over N dialogues and for one (see `dialog_gym.ops`
 `user_model.toml`. The goal tracker (`tracker.py`) decides outcomes; this decides behaviour.
 """
 
-import tomllib
 from collections.abc import Mapping
-from functools import lru_cache
-from importlib.resources import files
-from typing import Any
 
-from dialog_gym.core import DialogGymError
+from dialog_gym.domains.credit.coefficients import Coefficients
 from dialog_gym.domains.credit.ontology import TOPICS
-from dialog_gym.domains.credit.shoppers import SERVICE, STYLES
+from dialog_gym.domains.credit.shoppers import SERVICE
 from dialog_gym.domains.credit.state import (
     ACT,
     IDLE_ACTS,
@@ -29,38 +25,12 @@ from dialog_gym.ops import BitTables, Ops
 
 TIMING_NOW = 0
 PRIVACY_INDEX = TOPICS.index("privacy")
+FAR = 11.0
+"""A buyer whose margin is this many logits below 0 has propensity 0."""
 VOLUNTEERED = SLOT["amount"] | SLOT["purpose"] | SLOT["timing"]
 COSTED = TOPIC["interest"] | TOPIC["instalment"]
 NOISE = ("notice", "confirm", "disclose", "choice", "ask", "consider", "handover", "garble")
 """Independent uniform draws per assistant turn, in this order."""
-
-
-@lru_cache(maxsize=1)
-def shipped() -> Mapping[str, Any]:
-    """The shipped coefficients: table ``default`` and one table of changes per style."""
-    return tomllib.loads((files("dialog_gym.domains.credit") / "user_model.toml").read_text("utf-8"))
-
-
-class Coefficients:
-    """The named coefficients as lookup tables by buyer style."""
-
-    def __init__(self, ops: Ops, overrides: Mapping[str, float] | None = None) -> None:
-        """Reads the shipped coefficients.
-
-        Args:
-            ops: Backend of the tables.
-            overrides: Values replacing the default of every style, for sensitivity studies.
-
-        Raises:
-            DialogGymError: an override names no coefficient.
-        """
-        config = shipped()
-        default: dict[str, float] = config["default"]
-        if unknown := sorted(set(overrides or {}) - set(default)):
-            raise DialogGymError(f"user model has no coefficient {unknown[0]!r}; known: {', '.join(default)}")
-        by_style = [default | config["styles"].get(style, {}) | dict(overrides or {}) for style in STYLES]
-        self.names = tuple(default)
-        self.tables = {name: ops.table([float(style[name]) for style in by_style]) for name in default}
 
 
 class UserModel:
@@ -271,8 +241,8 @@ class UserModel:
         closing = ((t.acts & ACT["close"]) != 0) & (s.product >= 0) & sale
         pending = s.objections & ~s.voiced
         objects = (pending != 0) & (offered | closing | ((t.eligible_right != 0) & sale))
-        margin = self.utility(s, t) + take(self.w["noise"], s.style) * u["choice"]
-        likes = margin > 0.0
+        self._draw_nearer(s, t, sale)
+        likes = s.margin + take(self.w["noise"], s.style) * u["choice"] > 0.0
         deliberates = (u["consider"] < take(self.w["consider"], s.style)) & (s.considered < 2) & s.buyer
         refuses = where(deliberates, USER["consider"], USER["decline"])
         free = (main == NO_MAIN) | (main == USER["agree"]) | (main == USER["smalltalk"])
@@ -284,6 +254,14 @@ class UserModel:
         s.considered = s.considered + where(main == USER["consider"], 1, 0)
         s.declined = s.declined + where(main == USER["decline"], 1, 0)
         return main, topic
+
+    def _draw_nearer(self, s: State, t: AgentTurn, sale: Lane) -> None:
+        """Margin and propensity: the potential behind the shaping reward of the same name."""
+        s.margin = self.utility(s, t)
+        share = self.ops.minimum(1.0, self.ops.maximum(0.0, (s.margin + FAR) / (FAR + 1.0)))
+        propensity = self.ops.where(sale & s.reached & s.buyer & (s.product >= 0), share, 0.0)
+        s.nearer = propensity - s.propensity
+        s.propensity = propensity
 
     def speak(self, s: State, r: Reply, u: Mapping[str, Lane]) -> None:
         """Book what the user says: open questions, voiced objections, and whether it can be read."""

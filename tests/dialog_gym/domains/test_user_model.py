@@ -10,7 +10,8 @@ from dialog_gym.domains.credit.ontology import TOPICS
 from dialog_gym.domains.credit.shoppers import SCENARIOS, STYLES
 from dialog_gym.domains.credit.state import OBJECTION, SLOT, TOPIC, USER
 from dialog_gym.domains.credit.tracker import RUNNING
-from dialog_gym.domains.credit.user_model import NOISE, Coefficients, UserModel, shipped
+from dialog_gym.domains.credit.coefficients import Coefficients, shipped
+from dialog_gym.domains.credit.user_model import NOISE, UserModel
 from dialog_gym.ops import ARRAYS, SCALAR
 
 DOMAIN = CreditDomain()

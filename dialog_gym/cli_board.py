@@ -25,7 +25,7 @@ from dialog_gym.core import DialogGymError
 from dialog_gym.plugins import nearest
 
 if TYPE_CHECKING:
-    from dialog_gym.benchmarks.leaderboard import Board
+    from dialog_gym.benchmarks.board import Board
     from dialog_gym.benchmarks.suite import Suite
 
 PRESETS = {"quick": 200}
@@ -60,20 +60,21 @@ def leaderboard(
     All play the same tasks against the same customers; ties are shown as ties. A stopped run goes on with
     --resume.
     """
-    from dialog_gym.benchmarks import leaderboard as boards
+    from dialog_gym.benchmarks.board import show_board
+    from dialog_gym.benchmarks.leaderboard import NO_LEARNING, write_board_report
     from dialog_gym.benchmarks.suite import load_suite
 
     if show:
-        board = boards.show_board(suite)
+        board = show_board(suite)
     else:
-        chosen = [name.strip() for name in agents.split(",") if name.strip()] or boards.NO_LEARNING
+        chosen = [name.strip() for name in agents.split(",") if name.strip()] or NO_LEARNING
         board = _played(load_suite(suite), chosen, _count(episodes, preset), out, seed, workers, resume)
     if json:
         say_json(board.to_json())
     else:
         say(_for_people(board) if sys.stdout.isatty() else board.markdown())
     if report_file is not None:
-        note(f"report: {boards.write_board_report(board, report_file, again(resume=False))}")
+        note(f"report: {write_board_report(board, report_file, again(resume=False))}")
 
 
 def _for_people(board: "Board") -> str:

@@ -3,10 +3,10 @@
     pip install 'dialog-gym[sb3]'
     python examples/sb3_ppo.py --steps 3000000 --out runs/ppo.zip
 
-`EcomDialogActs-v0` works with SB3 as it is (``--env plain`` trains on ``make_vec_env("EcomDialogActs-v0")``); the
-default steps many dialogues at once through `dialog_gym.envs.sb3.SB3VecEnv`, which only makes it faster. Training
-sees the split ``train``; the comparison plays the sale tasks of the suite credit-v1 (split ``test``, level 3), both
-agents on the same tasks and the same user randomness.
+`EcomDialogActs-v0` works with SB3 as it is (``--env plain`` trains on ``make_vec_env("EcomDialogActs-v0")``);
+the default steps many dialogues at once through `dialog_gym.envs.sb3.SB3VecEnv`, which only makes it faster.
+Training sees the split ``train``; the comparison plays the sale tasks of the suite credit-v1 (split ``test``,
+level 3), both agents on the same tasks and the same user randomness.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def make_env(kind: str, lanes: int, **options: Any) -> Any:
     """``native``: all dialogues in arrays; ``plain``: SB3's own vectorisation of single environments."""
     if kind == "native":
         return SB3VecEnv(lanes, **options)
-    return make_vec_env(ENV_ID, lanes, env_kwargs=options)
+    return make_vec_env(ENV_ID, lanes, env_kwargs={"render_mode": None, **options})
 
 
 def train(steps: int, *, kind: str = "native", lanes: int = 512, seed: int = 0, verbose: int = 0) -> PPO:

@@ -1,4 +1,4 @@
-"""Dialogues per second of an evaluation: playing, grading and storing; ``extra_info`` holds the dialogues a round.
+"""Dialogues per second of an evaluation: playing, storing and scoring; ``extra_info`` has the dialogues.
 
 Run: ``pytest -c benchmarks/performance/pytest.ini benchmarks/performance/bench_evaluate.py``.
 """

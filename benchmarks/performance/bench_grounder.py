@@ -1,7 +1,7 @@
 """Cost of reading free text: the grounder (agent turns) and the user reader (user turns).
 
-Run: ``pytest -c benchmarks/performance/pytest.ini benchmarks/performance/bench_grounder.py``. The sentences are
-numbered differently every time, so that no cache knows them whole.
+Run: ``pytest -c benchmarks/performance/pytest.ini benchmarks/performance/bench_grounder.py``. The sentences
+have another number every time, so that no cache knows them whole.
 """
 
 from itertools import count
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dialog_gym.benchmarks.speed import SENTENCES
-from dialog_gym.core import DialogueAct
+from dialog_gym.core import DialogueAct, Scalar
 from dialog_gym.domains.credit.domain import CreditDomain
 from dialog_gym.domains.credit.user_wording import word_user
 
@@ -21,7 +21,12 @@ USER_ACTS = (
     (DialogueAct(intent="object", slots={"objection": "privacy"}),),
     (DialogueAct(intent="accept"),),
 )
-PERSONA = {"verbosity": "chatty", "typos": 0.06, "buyer_style": "default", "code_words": True}
+PERSONA: dict[str, Scalar] = {
+    "verbosity": "chatty",
+    "typos": 0.06,
+    "buyer_style": "default",
+    "code_words": True,
+}
 
 
 @pytest.mark.parametrize("number", range(len(SENTENCES)))

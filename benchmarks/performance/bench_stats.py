@@ -1,6 +1,7 @@
 """Cost of statistics, language measures and trajectory files at the size of a full board.
 
-Run: ``OPENBLAS_NUM_THREADS=1 pytest -c benchmarks/performance/pytest.ini benchmarks/performance/bench_stats.py``.
+Run with ``OPENBLAS_NUM_THREADS=1``:
+``pytest -c benchmarks/performance/pytest.ini benchmarks/performance/bench_stats.py``.
 """
 
 from itertools import count

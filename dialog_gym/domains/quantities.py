@@ -77,7 +77,7 @@ _UNIT = (
     r"|monthly)[ ]){1,2}payments\b|payments(?=[ ](?:of|at|à|in[ ]all|in[ ]total|altogether)\b))"
     r"(?!,? (?:are|is|were|was|have|had|late|overdue|missed|behind|in arrears|open|outstanding|unpaid)\b)"
     r"|[ ]?(?P<apr>apr\b)|[ ](?P<cents>pence|pennies|cents?)\b"
-    r"|[ ]?(?:dollars?|euros?|pounds?|bucks|yuan|usd|eur|gbp|rmb|cny|credits)\b"
+    r"|[ ]?(?:dollars?|euros?|pounds?|bucks|yuan|usd|eur|gbp|rmb|cny|credits)\b|[ ]?[€£$](?![0-9])"
 )
 _DATES = (
     r"(?P<iso>[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}(?![0-9]))"
@@ -120,7 +120,7 @@ _TIME = {"f": ("days", 14), "d": ("days", 1), "w": ("days", 7), "m": ("months", 
 _NUMBER = re.compile(r"[0-9]+|\.")
 _CONTINENTAL = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]{2}|[0-9]{1,3}(?:\.[0-9]{3}){2,}|[0-9]+,[0-9]{1,2}")
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
-_CURRENCY = re.compile(r" ?(?:euro|dollar|pound|eur|usd|gbp)")
+_CURRENCY = re.compile(r" ?(?:[€£$]|euro|dollar|pound|eur|usd|gbp)")
 _TAIL = re.compile(r" and (?:an? )?(half|quarter|three quarters)$")
 _PARTS = {"half": 0.5, "quarter": 0.25, "three quarters": 0.75}
 

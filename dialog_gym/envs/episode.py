@@ -63,6 +63,10 @@ def checked_weights(weights: Mapping[str, float] | None, known: Sequence[str]) -
     return dict(DEFAULT_REWARD_WEIGHTS) | {name: float(value) for name, value in (weights or {}).items()}
 
 
+class RenderModeError(DialogGymError, TypeError):
+    """An unknown render mode. A TypeError too: Stable-Baselines3 asks for rgb_array first and then does without."""
+
+
 def checked_render_mode(mode: str | None, known: Sequence[str]) -> str | None:
     """A render mode that exists, or None.
 
@@ -70,7 +74,7 @@ def checked_render_mode(mode: str | None, known: Sequence[str]) -> str | None:
         DialogGymError: it does not.
     """
     if mode is not None and mode not in known:
-        raise DialogGymError(f"unknown render_mode {mode!r}; {plugins.nearest(str(mode), known)}")
+        raise RenderModeError(f"unknown render_mode {mode!r}; {plugins.nearest(str(mode), known)}")
     return mode
 
 

@@ -5,17 +5,9 @@ import math
 
 import pytest
 
+from dialog_gym.benchmarks.board import Board, Row, read_board
 from dialog_gym.benchmarks.evaluate import RunConfig, evaluate
-from dialog_gym.benchmarks.leaderboard import (
-    NO_LEARNING,
-    Board,
-    Row,
-    assemble,
-    board_of_stores,
-    make_row,
-    read_board,
-    run_board,
-)
+from dialog_gym.benchmarks.leaderboard import NO_LEARNING, assemble, board_of_stores, make_row, run_board
 from dialog_gym.benchmarks.suite import load_suite
 from dialog_gym.core import DialogGymError, Result, Score
 from dialog_gym.metrics import METRICS

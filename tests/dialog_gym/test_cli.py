@@ -57,7 +57,7 @@ def store(tmp_path, capsys):
         ("evaluate", "missing option '--agent'"),
         ("evaluate --agent scriptd", "unknown agent 'scriptd'; did you mean 'scripted'?"),
         ("evaluate --agent scripted --suite credit", "unknown suite 'credit'; did you mean 'credit-v1'?"),
-        ("evaluate --agent scripted --suite no.toml", "suite no.toml: cannot be read"),
+        ("evaluate --agent scripted --suite no.toml", "suite no.toml: No such file"),
         ("evaluate --agent scripted --simulator agend", "unknown simulator 'agend'; did you mean 'agenda'?"),
         ("evaluate --agent scripted --episodes 0", "episodes must be from 1 to"),
         ("evaluate --agent scripted --episodes -1", "episodes must be from 1 to"),

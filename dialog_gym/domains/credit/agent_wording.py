@@ -4,6 +4,7 @@ Nothing is left out and nothing is added, so the grounder reads back exactly the
 ``read_assistant(word_assistant(acts, rulebook, key), rulebook) == tuple(acts)`` for distinct, valid acts.
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -144,4 +145,9 @@ def _said(slot: str, value: Scalar, rulebook: Rulebook) -> str:
         return "" if value is None else _SAY[slot](value)
     if str(value) not in rulebook.products:
         raise DialogGymError(f"unknown product {value!r}; known: {', '.join(rulebook.products)}")
-    return rulebook.products[str(value)].label
+    label = rulebook.products[str(value)].label
+    return f"the {label}" if _KIND.search(label) else label
+
+
+_KIND = re.compile(r"(?:account|card|credit|facility|line|loan|overdraft|plan|purchase)$", re.IGNORECASE)
+"""A label that ends with the kind of thing takes an article; a brand name ("Pay Later") does not."""

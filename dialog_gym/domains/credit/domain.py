@@ -108,7 +108,7 @@ class CreditDomain:
         self._guidelines: dict[tuple[str, int], str] = {}
 
     def _hash(self) -> str:
-        """Of everything that decides how a dialogue goes: rules, model, wording, and this domain's options."""
+        """Of everything that decides how a dialogue goes: rules, model, wording, this domain's options."""
         options = [self.coefficients, self.difficulty, self.styles, self.max_turns, self.profile_source]
         parts = [self.version, self.rulebook.model_dump_json(), json.dumps(options, sort_keys=True)]
         folder = files("dialog_gym.domains.credit")
@@ -186,7 +186,7 @@ class CreditDomain:
             DialogGymError: the id has another form.
         """
         parts = task_id.split("/")
-        if len(parts) != 5 or parts[0] != "credit" or not (parts[3].isdigit() and parts[4].isdigit()):
+        if len(parts) != 5 or parts[0] != "credit" or not (parts[3].isdecimal() and parts[4].isdecimal()):
             raise DialogGymError(f"task id {task_id!r} is not of the form credit/scenario/split/level/index")
         return self.task(int(parts[4]), split=parts[2], scenario=parts[1], level=int(parts[3]))
 

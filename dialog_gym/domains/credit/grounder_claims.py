@@ -115,7 +115,8 @@ class Reading:
         if any(hit.start <= mention.position < hit.end for hit in self.reasons):
             return True
         return any(
-            m.end() <= mention.position for m in _REASON_WORD.finditer(self.text, start, mention.position)
+            m.end() <= mention.position and not (m.start() < 3 and "," in self.text[m.end() : mention.position])
+            for m in _REASON_WORD.finditer(self.text, start, mention.position)
         ) and any(
             m.product is not None and start <= m.position < mention.position for m in self.part.mentions
         )
@@ -169,6 +170,8 @@ def _about_a_product(reading: Reading, anchors: list[Hit]) -> bool:
         return True
     if not _OTHER_TALK.isdisjoint(reading.families):
         return False
+    if any(hit.cue.intent == "blocked" for hit in anchors) and reading.reasons:
+        return True  # "too young for it"
     plain = any(_PLAIN_VERDICT.search(reading.text, hit.start, hit.end) for hit in anchors)
     return plain or "product" in reading.heard
 
@@ -206,6 +209,8 @@ def read_implied_refusal(reading: Reading) -> None:
 def _is_verdict(reading: Reading, hit: Hit) -> bool:
     if hit.cue.intent == "offer":
         return offer_refused(reading.text, hit)
+    if hit.cue.intent not in ("eligible", "blocked", "stands_in_way"):
+        return False
     limits = reading.families.get("limit")
     about_amount = limits and any(
         m.quantity is not None and m.quantity.kind == "amount" for m in reading.part.mentions
@@ -223,7 +228,7 @@ def _is_verdict(reading: Reading, hit: Hit) -> bool:
         others = (h for h in reading.part.hits if h.cue.intent in ("eligible", "blocked"))
         if ends and any(h.start >= max(ends) or h.end <= hit.start for h in others):
             return False
-    return hit.cue.intent in ("eligible", "blocked", "stands_in_way")
+    return True
 
 
 def _against(text: str, start: int, hit: Hit) -> bool:

@@ -34,6 +34,8 @@ _DAILY_BEFORE = re.compile(
 )
 _OTHER = re.compile(r"\b(?:earn|income|salary|wage|take home|bring home|refund|limit|coupon|voucher)")
 _UNIT_AFTER = re.compile(r"#a(?: (?:in interest|of interest|interest))? (#[dm])")
+_LIST = re.compile(r",? (?:and|while|or|but) |; |, ")
+_KINDS = frozenset(("inform_interest", "inform_instalment"))
 _CHUNK = re.compile(r",? (?:and|while|or|but) |; ")
 
 
@@ -44,13 +46,53 @@ def read_costs(reading: Reading) -> None:
     if not amounts:
         return
     start = 0
+    spans = [*reading.quantities("days", 0, part.question), *reading.quantities("months", 0, part.question)]
+    if len(amounts) >= 2 and len(spans) >= 2 and _read_list(reading, amounts, spans):
+        return
     if len(amounts) >= 3:
         for match in _CHUNK.finditer(text, 0, part.question):
             before = [at for at, _ in amounts if start <= at < match.start()]
             after = [at for at, _ in amounts if at >= match.end()]
             if before and after and _read_frame(reading, start, match.start()):
                 start = match.end()
-    _read_frame(reading, start, part.question)
+    if not _read_frame(reading, start, part.question) and len(amounts) == 1 == len(spans):
+        _read_echo(reading, amounts[0], spans[0])
+
+
+def _read_list(
+    reading: Reading, amounts: list[tuple[int, Quantity]], spans: list[tuple[int, Quantity]]
+) -> bool:
+    """Costs over several spans: "14 days on 500 cost 2.10, 30 days 4.50"; the later ones are elliptic."""
+    end = reading.part.question
+    for match in _LIST.finditer(reading.text, 0, end):
+        cut = match.end()
+        after, later = [a for a in amounts if a[0] >= cut], [s for s in spans if s[0] >= cut]
+        before, sooner = len(amounts) - len(after), len(spans) - len(later)
+        if len(after) == 1 and len(later) == 1 and before and sooner and later[0][0] > match.start():
+            return _read_frame(reading, 0, match.start()) and _read_echo(reading, after[0], later[0])
+    return False
+
+
+def _read_echo(reading: Reading, amount: tuple[int, Quantity], span: tuple[int, Quantity]) -> bool:
+    """A cost that leaves out what kind it is: it is of the kind that was told before it."""
+    told = {claim.intent: claim for claim in reading.claims if claim.intent in _KINDS}
+    kinds = set(told) | (set(reading.heard) & _KINDS)
+    at, cost = amount
+    if len(kinds) != 1 or not _COST_VERB.search(reading.text) or _OTHER.search(reading.text):
+        return False
+    intent = kinds.pop()
+    count = float(span[1].value)
+    if intent == "inform_instalment":
+        slots = _slots(months=count, monthly=float(cost.value)) if span[1].kind == "months" else {}
+    else:
+        days = count if span[1].kind == "days" else count * 30 if count % 12 else count / 12 * 365
+        slots = _slots(days=days, interest=float(cost.value))
+    if not slots:
+        return False
+    before = told[intent].slots.get("amount") if intent in told else None
+    reading.used.add(at)
+    reading.add(at, intent, **({"amount": before} if before is not None else {}), **slots)
+    return True
 
 
 def _read_frame(reading: Reading, start: int, end: int) -> bool:

@@ -29,7 +29,7 @@ _NEEDS = (
     ("timing", re.compile(
         r"\b(?:when|how soon|how (?:urgent|quick|fast)\w*|by (?:what|which)|deadline|urgent\w*|hurry|rush|timing"
         r"|timescale|timeline|timeframe|time frame|what (?:date|day|month|week)|the date|how long|can it wait"
-        r"|today|straight away|right away|tomorrow|this (?:week|month)|next (?:week|month)|in no rush)\b"
+        r"|(?:need|want|have|money|funds|it) (?:\w+ ){0,3}(?:today|tomorrow)|straight away|right away|this (?:week|month)|next (?:week|month)|in no rush)\b"
     )),
     ("amount", re.compile(
         r"\b(?:how much|how (?:big|large|high|many)|amounts?|sum|figure|ballpark|budget|price|prices|priced|quoted?"

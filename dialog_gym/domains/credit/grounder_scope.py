@@ -28,9 +28,9 @@ _OPENER = (
     r"|(?<=^ so ))"
 )
 _REQUEST = (
-    r"(?:please|kindly) (?!rest|do not|feel|remember|keep|know|understand|act|decide|first|you first|discharge|pay\b|settle|reapply|update|come|try|wait|upload|clear|see\b|hold|be |note"
+    r"(?:please|kindly) (?!get|send (?:your (?:new|latest|current)|in|over)|submit|rest|do not|feel|remember|keep|know|understand|act|decide|first|you first|discharge|pay\b|settle|reapply|update|come|try|wait|upload|clear|see\b|hold|be |note"
     r"|send us|apply|consider|wake|reactivate|stay)"
-    r"|tell me|(?:just )?let me know|i (?:would |will |also |just |only |do |still )*(?:need|like|have"
+    r"|tell me(?! about it)|next (?:up|question)|that (?:only |just )?leaves|(?:i|we) (?:am |are )?(?:also |just )?(?:wonder|wondering|curious)|(?:just )?let me know|(?:i|we) (?:would |will |also |just |only |do |still |could )*(?:need|like|have|lack|miss|do with"
     r"|want) (?:your|(?:you )?to (?:know|ask|confirm|verify|check that|make sure|tell)|an? (?:rough )?(?:idea|figure)"
     r"|the (?:amount|date|first|last))|we (?:would |must |kindly |have to |need to )*(?:ask|request|require) (?:you|your)"
     r"|(?:one|another)(?: more| last)? thing i need|first i|before (?:we|i)|for (?:your |data |)(?:security|protection|privacy)|(?:just )?say (?:yes"

@@ -170,6 +170,8 @@ def _drop_absorbed(reading: Reading) -> None:
         ]
     if "address_objection" in intents or any(c.slots.get("verdict") == "ineligible" for c in reading.claims):
         absorbed.add(("empathise", None))
+    if ("advise", "reactivate") in {(c.intent, c.slots.get("step")) for c in reading.claims}:
+        absorbed.add(("solve", "unlock_account"))
     if "inform_reactivation" in intents:
         absorbed |= {("advise", "reactivate"), ("solve", "unlock_account")}
     if intents & {"ask_need", "ask_identity", "clarify"}:

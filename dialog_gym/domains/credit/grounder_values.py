@@ -37,7 +37,11 @@ def read_limits(reading: Reading) -> None:
         if any(hit.cue.value == "age" for hit in reading.reasons):  # "at 72 you are above the limit"
             values = [value for value in values if number(value[1]) >= 100]
         if values:
-            for position, product, quantity in _paired(values, reading.products(start, end), anchors[0]):
+            products = reading.products(start, end)
+            named = reading.products(0, reading.part.question) if len(values) > len(products) else []
+            if len(named) == len(values):  # "both are open, up to 5,000 and 800"
+                products = named
+            for position, product, quantity in _paired(values, products, anchors[0]):
                 reading.used.add(position)
                 reading.add(position, "inform_limit", product=product, amount=number(quantity))
 

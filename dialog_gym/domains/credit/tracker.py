@@ -87,11 +87,9 @@ class Tracker:
         where = self.ops.where
         account = ((t.right | t.wrong) & ACCOUNT_TOPICS) != 0
         early = (account | (t.solved != 0)) & (s.identity ^ True)
-        urged, pushes = (
-            (t.acts & ACT["urge"]) != 0,
-            (t.acts & (ACT["offer"] | ACT["close"] | ACT["urge"])) != 0,
-        )
-        pressed = (urged & (s.declined >= 1)) | (pushes & (s.declined >= 2))
+        urged = (t.acts & ACT["urge"]) != 0
+        proposes = (t.acts & (ACT["offer"] | ACT["close"])) != 0
+        pressed = (urged & (s.declined >= 1)) | (proposes & (s.declined >= 2))
         product = where(t.product >= 0, t.product, s.product)
         shown = self.ops.maximum(product, 0)
         known_terms = ((((s.rate_told | t.rate_right) & (s.fee_told | t.fee_right)) >> shown) & 1) != 0

@@ -247,8 +247,12 @@ class UserModel:
         refuses = where(deliberates, USER["consider"], USER["decline"])
         free = (main == NO_MAIN) | (main == USER["agree"]) | (main == USER["smalltalk"])
         warm = offered & (closing ^ True) & free
-        main = where(warm, where(likes, USER["agree"], refuses), main)
-        main = where(closing, where(likes, USER["accept"], refuses), main)
+        # nobody decides on what they have not been asked about: too early a question is not understood
+        ready = s.identity & ((s.known & s.required) == s.required)
+        early = (warm | closing) & (ready ^ True)
+        main = where(warm & ready, where(likes, USER["agree"], refuses), main)
+        main = where(closing & ready, where(likes, USER["accept"], refuses), main)
+        main = where(early & free, USER["unclear"], main)
         main = where(objects, USER["object"], main)
         topic = where(objects, take(self.bits.lowest, pending & -pending), topic)
         s.considered = s.considered + where(main == USER["consider"], 1, 0)

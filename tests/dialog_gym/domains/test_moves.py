@@ -30,12 +30,17 @@ def dialogues(scenario, count, level=4, first=0):
     ]
 
 
+def quotable(product):
+    """The rates of a product by price tier, in basis points."""
+    return list(READER.rates)[product * READER.tiers : (product + 1) * READER.tiers]
+
+
 def likely_action(rng, dialogue):
     """A random action that is often right, so that right claims meet wrong ones."""
     action = [int(rng.integers(n)) for n in READER.nvec]
     p, truth = action[2], dialogue.truth
     if rng.random() < 0.5:
-        action[4] = list(READER.rates).index(truth.rates[p])
+        action[4] = quotable(p).index(truth.rates[p])
     if rng.random() < 0.5:
         action[3] = list(READER.amounts).index(truth.limits[p])
     if rng.random() < 0.25:
@@ -131,7 +136,7 @@ def test_limits_rates_and_terms(customer):
     for step, amount in enumerate(LADDER):
         turn = read(customer, "inform_limit", amount=step)
         assert bool(turn.right) == (amount == truth.limits[0]) != bool(turn.wrong)
-    for k, rate in enumerate(READER.rates):
+    for k, rate in enumerate(quotable(0)):
         turn = read(customer, "inform_rate", "inform_interest", rate=k)
         right = rate == truth.rates[0]
         assert turn.right == ((TOPIC["rate"] | TOPIC["interest"]) if right else 0)

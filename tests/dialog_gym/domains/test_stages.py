@@ -9,8 +9,9 @@ from dialog_gym.domains.credit.domain import CreditDomain
 from dialog_gym.domains.credit.ontology import NEED_SLOTS, OBJECTIONS, SOLUTIONS, TOPICS
 from dialog_gym.domains.credit.shoppers import SCENARIOS
 from dialog_gym.domains.credit.state import ACT, INFORM_TOPICS, SLOT, TOPIC, AgentTurn
-from dialog_gym.domains.credit.tracker import END, RUNNING, STAGE_WEIGHTS, stage_list
+from dialog_gym.domains.credit.tracker import END, RUNNING, STAGE_WEIGHTS, Tracker, stage_list
 from dialog_gym.domains.credit.user_model import NOISE
+from dialog_gym.ops import SCALAR
 
 DOMAIN = CreditDomain()
 DYNAMICS = DOMAIN.array_dynamics
@@ -106,6 +107,14 @@ def test_the_best_possible_sale_scores_one(desk):
 def confirmed(state, reply):
     state.identity = True
     return reply
+
+
+@pytest.mark.parametrize("max_turns", [1, 12, 16, 17, 100])
+def test_every_turn_of_the_longest_dialogue_has_its_discount(max_turns):
+    discount = Tracker(SCALAR, max_turns).discount
+    expected = [1 / log2(1 + turn) for turn in range(1, max_turns + 1)]
+    assert list(discount[1 : max_turns + 1]) == pytest.approx(expected, abs=1e-8)
+    assert len(discount) > 2 + len(OBJECTIONS)  # the ideal of the shortest dialogue looks that far
 
 
 @pytest.mark.parametrize(

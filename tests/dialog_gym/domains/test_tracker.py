@@ -198,6 +198,14 @@ def test_claims_are_counted_by_kind(desk):
 
 
 def test_account_answers_count_only_after_identity(desk):
+    everything = (1 << len(TOPICS)) - 1
+    for identity, credited in (
+        (True, everything),
+        (False, everything - sum(TOPIC[name] for name in ACCOUNT)),
+    ):
+        s = desk.state(identity=identity)
+        desk.play(s, desk.turn(right=everything))
+        assert s.credited == credited
     s = desk.state()
     desk.play(s, desk.turn(right=TOPIC["rate"] | TOPIC["fees"]))
     assert s.credited == TOPIC["fees"]
@@ -210,6 +218,7 @@ def test_account_answers_count_only_after_identity(desk):
     ("changes", "said", "settled"),
     [({"identity": True}, {"solved": 0b10}, True), ({}, {"solved": 0b10}, False),
      ({"identity": True}, {"solved": 0b01}, False), ({"identity": True}, {}, False),
+     ({"identity": True}, {"solved": 0b11}, False),
      ({"identity": True, "fix_actions": 0, "fix_topics": TOPIC["coupon"]}, {"right": TOPIC["coupon"]}, True),
      ({"identity": True, "fix_actions": 0, "fix_topics": TOPIC["coupon"]}, {"right": TOPIC["rate"]}, False)],
 )  # fmt: skip

@@ -53,6 +53,11 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("reasoning.py", "monthly_instalment: 40 -> 41"): _PRECISION,
     ("reasoning.py", "monthly_instalment: 40 -> 39"): _PRECISION,
     ("reasoning.py", "monthly_instalment: context.prec = 40 -> (dropped)"): _PRECISION,
+    (
+        "rulebook.toml",
+        '[products.revolving] limit = { base = "credit_left", share = 1.0, cap = 50000 } -> '
+        'limit = { base = "credit_left", share = 1.0, cap = 80000 }',
+    ): "the ladder ends at 50,000",
     ("tracker.py", ": 1 -> 2 (#3)"): _SUPERSET,
     ("tracker.py", ": 1 -> 0 (#3)"): _SUPERSET,
     ("tracker.py", ": 1 << len(TOPICS) -> 1 >> len(TOPICS)"): _SUPERSET,

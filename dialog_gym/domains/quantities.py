@@ -9,6 +9,8 @@ import re
 from datetime import date
 from typing import Literal, NamedTuple, TypeAlias
 
+from dialog_gym.domains.quantity_patterns import MONTHS, ORDINALS, SCALES, SCAN, SMALL, START, VALUES
+
 QuantityKind: TypeAlias = Literal["amount", "percent", "days", "months", "date"]
 
 
@@ -28,83 +30,6 @@ class Quantity(NamedTuple):
     end: int
 
 
-MONTHS = (
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-    "november",
-    "december",
-)  # fmt: skip
-_SMALL = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_FIRST = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth", "twentieth"]
-_ORDINALS = {word: day for day, word in enumerate(_FIRST, start=1)} | {
-    f"{tens}-{word}": ten + day
-    for tens, ten in (("twenty", 20), ("thirty", 30))
-    for day, word in enumerate(_FIRST[:9], start=1)
-} | {"thirtieth": 30}  # fmt: skip
-_VALUES = {word: value for value, word in enumerate(_SMALL)} | {
-    word: 10 * value for value, word in enumerate(_TENS, start=2)
-}
-_VALUES |= {"a": 1, "an": 1, "oh": 0, "nought": 0, "couple": 2}
-_SCALES = {"k": 1e3, "thousand": 1e3, "grand": 1e3, "hundred": 1e2, "million": 1e6, "m": 1e6}
-
-_BELOW_10 = "(?:" + "|".join(_SMALL[1:10]) + ")"
-_BELOW_100 = (
-    f"(?:(?:{'|'.join(_TENS)})(?:[- ]{_BELOW_10})?|{'|'.join(sorted(_SMALL, key=len, reverse=True))})"
-)
-_BELOW_1000 = f"(?:(?:(?:an? )?couple(?: of)?|an?|{_BELOW_100})[- ]hundred(?:(?: and)? {_BELOW_100})?|{_BELOW_100})"
-_POINT = f"(?: point(?: (?:oh|{'|'.join(_SMALL[:10])})\\b){{1,4}}| and (?:an? )?(?:half|quarter)| and three quarters)"
-_WORDS = (
-    rf"(?:(?:{_BELOW_1000}|(?:an? )?couple(?: of)?|an?)[- ](?:thousand|grand)(?:(?: and)? {_BELOW_1000})?|{_BELOW_1000}"
-    rf"|an?(?: couple(?: of)?)?(?=[- ](?:whole |full |entire )?(?:days?|months?|years?|weeks?|fortnights?)\b))\b{_POINT}?"
-)
-_DIGITS = (
-    r"[0-9]{1,3}(?:\.[0-9]{3}){1,4},[0-9]{2}(?![0-9])|[0-9]{1,3}(?:\.[0-9]{3}){2,4}(?![0-9])"  # 12.500,00
-    r"|[0-9]{1,6},[0-9]{2}(?![0-9])|[0-9]{1,2},[0-9](?=[ ]?%)|"
-    r"[0-9]{1,3}(?:[,\u00a0\u202f'][0-9]{3}){1,4}(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?"
-)
-_MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
-    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
-)
-_ORDINAL = r"[0-9]{1,2}(?:st|nd|rd|th)?"
-_SPOKEN_DAY = "(?:" + "|".join(sorted(_ORDINALS, key=len, reverse=True)).replace("-", "[- ]") + ")"
-_UNIT = (
-    r"[- \t\n\u00a0]{0,2}(?P<percent>%|per[- ]?cents?\b|pct\b)(?:[ ]?(?:(?:a|per)[ ](?:year|annum)\b"
-    r"|p\.?a\b\.?))?"
-    r"|[- \t\n\u00a0]{0,2}(?:interest[- ]free[ ]|equal[ ]|calendar[ ]|working[ ]|business[ ]|full[ ]|whole[ ]"
-    r"|entire[ ])?(?P<time>days?|weeks?|fortnights?|months?|mos?|years?|yrs?)\b"
-    r"|[- ](?P<parts>(?:(?:equal|easy|monthly)[ ]){0,2}instal+ments\b|(?:(?:equal|easy"
-    r"|monthly)[ ]){1,2}payments\b|payments(?=[ ](?:of|at|à|in[ ]all|in[ ]total|altogether)\b))"
-    r"(?!,? (?:are|is|were|was|have|had|late|overdue|missed|behind|in arrears|open|outstanding|unpaid)\b)"
-    r"|[ ]?(?P<apr>apr\b)|[ ](?P<cents>pence|pennies|cents?)\b"
-    r"|[ ]?(?:dollars?|euros?|pounds?|bucks|yuan|usd|eur|gbp|rmb|cny|credits)\b|[ ]?[€£$](?![0-9])"
-)
-_DATES = (
-    r"(?P<iso>[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}(?![0-9]))"
-    rf"|(?P<spoken>{_SPOKEN_DAY}[ ](?:day[ ])?of[ ]{_MONTH},?[ ][0-9]{{4}}\b)"
-    rf"|(?P<day_first>{_ORDINAL}[ ](?:of[ ])?{_MONTH},?[ ][0-9]{{4}}\b)"
-    rf"|(?P<month_first>{_MONTH}[ ](?:the[ ])?{_ORDINAL}(?:,?[ ][0-9]{{4}}\b|\b(?!\.[0-9]"
-    rf"|,[0-9]{{3}}|[-,0-9 ]{{0,4}}(?:%|day|month))))"
-    r"|(?P<slashed>[0-9]{1,2}(?P<sep>[/.])[0-9]{1,2}(?P=sep)[0-9]{4}(?![0-9]))"
-    rf"|(?P<skip>[0-9]{{1,2}}[/:][0-9]{{1,2}}(?![0-9/])|{_ORDINAL}[ ](?:of[ ])?{_MONTH}|[0-9]{{1,3}}(?:st"
-    rf"|nd|rd|th)\b)"
-)
-_SCAN = re.compile(
-    rf"(?:{_DATES}|(?P<half>half[- ](?:an?[ ])?year\b|(?:a|one)[ ]year[ ]and[ ]a[ ]half\b)"
-    rf"|(?P<part>half|an?[ ]quarter|(?:three|3)[ ]quarters?)(?:[ ]of)?(?:[ ](?:an?|one))?[ ]"
-    rf"(?P<of>per[- ]?cent|thousand|grand|million)\b"
-    rf"|(?P<price>(?:{_BELOW_100}) (?:(?:{'|'.join(_TENS)})(?:[- ]{_BELOW_10})?|{'|'.join(_SMALL[10:])})\b"
-    rf"(?! (?:hundred|thousand|grand|per|days?|weeks?|months?|years?|or|and|point)))"
-    rf"|(?P<sign>[$€£¥][ ]?|(?:eur|usd|gbp|cny|rmb)[ ](?=[0-9]))?"
-    rf"(?:(?P<digits>{_DIGITS})(?P<plus>[ ]and[ ](?:an?[ ])?(?:half|quarter)\b)?(?:[- ]?(?P<scale>k|m|thousand|grand|hundred|million)\b)?"
-    rf"|\b(?P<words>{_WORDS})(?:[ ](?P<times>thousand|grand|million)\b)?)(?P<unit>{_UNIT})?)"
-)
-# where a quantity may begin: trying the big pattern only there makes the scan several times faster
-_START = re.compile(
-    rf"[0-9$€£¥]|\b(?:{'|'.join(_SMALL + _TENS)}|half|couple|(?:eur|usd|gbp|cny|rmb) [0-9]|{'|'.join(_FIRST)}"
-    rf"|thirtieth|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
-    r"|an?[- ](?:day|week|fortnight|month|year|whole|full|entire|hundred|thousand|grand|couple|quarter))"
-)
 _RATE_BEFORE = re.compile(
     r"\b(?:apr|(?:annual|yearly|interest|percentage) rate)(?: (?:of|is|at|stays at|will be|would be))?:? ?$"
 )
@@ -118,7 +43,9 @@ _THINGS = re.compile(
 )
 _TIME = {"f": ("days", 14), "d": ("days", 1), "w": ("days", 7), "m": ("months", 1), "y": ("months", 12)}
 _NUMBER = re.compile(r"[0-9]+|\.")
-_CONTINENTAL = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]{2}|[0-9]{1,3}(?:\.[0-9]{3}){2,}|[0-9]+,[0-9]{1,2}")
+_CONTINENTAL = re.compile(
+    r"[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]{2}|[0-9]{1,3}(?:\.[0-9]{3}){2,}|[0-9]+,[0-9]{1,2}"
+)
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 _CURRENCY = re.compile(r" ?(?:[€£$]|euro|dollar|pound|eur|usd|gbp)")
 _TAIL = re.compile(r" and (?:an? )?(half|quarter|three quarters)$")
@@ -141,12 +68,12 @@ def find_quantities(text: str) -> list[Quantity]:
     if len(low) != len(text):  # a few letters grow when lowered, and positions would be off
         low = "".join(c if len(c.lower()) != 1 else c.lower() for c in text)
     found = []
-    start = _START.search(low)
+    start = START.search(low)
     while start is not None:
-        match = _SCAN.match(low, start.start())
+        match = SCAN.match(low, start.start())
         if match is not None and (quantity := _quantity(low, match)) is not None:
             found.append(quantity)
-        start = _START.search(low, start.end() if match is None else match.end())
+        start = START.search(low, start.end() if match is None else match.end())
     return found
 
 
@@ -160,7 +87,7 @@ def _quantity(low: str, match: re.Match[str]) -> Quantity | None:
         return Quantity("months", 6 if low[start] == "h" else 18, start, end)
     if match["part"]:
         share = {"h": 0.5, "a": 0.25}.get(low[start], 0.75)
-        scale = _SCALES.get(match["of"])
+        scale = SCALES.get(match["of"])
         if scale is None:
             return Quantity("percent", round(share / 100, 8), start, end)
         return Quantity("amount", _trim(share * scale), start, end)
@@ -176,7 +103,7 @@ def _quantity(low: str, match: re.Match[str]) -> Quantity | None:
 def _number(match: re.Match[str]) -> float | None:
     digits = match["digits"]
     if digits is None:
-        return _spoken(match["words"]) * _SCALES.get(match["times"] or "", 1)
+        return _spoken(match["words"]) * SCALES.get(match["times"] or "", 1)
     if _CONTINENTAL.fullmatch(digits) or (
         _GROUPED.fullmatch(digits) and (match["sign"] or _CURRENCY.match(match["unit"] or ""))
     ):
@@ -185,13 +112,13 @@ def _number(match: re.Match[str]) -> float | None:
     if len(plain) > 15:
         return None
     extra = 0.0 if not match["plus"] else 0.25 if "quarter" in match["plus"] else 0.5
-    return round((float(plain) + extra) * _SCALES.get(match["scale"] or "", 1), 6)
+    return round((float(plain) + extra) * SCALES.get(match["scale"] or "", 1), 6)
 
 
 def _price(words: str) -> float:
-    """ "eighty-nine ninety-five" as 89.95: the last two-digit number is the cents."""
+    """Read "eighty-nine ninety-five" as 89.95: the last two-digit number is the cents."""
     parts = words.replace("-", " ").split()
-    cut = len(parts) - (2 if len(parts) > 2 and parts[-1] in _SMALL[1:10] else 1)
+    cut = len(parts) - (2 if len(parts) > 2 and parts[-1] in SMALL[1:10] else 1)
     return _spoken(" ".join(parts[:cut])) + _spoken(" ".join(parts[cut:])) / 100
 
 
@@ -202,11 +129,11 @@ def _spoken(words: str) -> float:
     for word in whole[: tail.start() if tail else None].replace("-", " ").split():
         if word == "hundred":
             current *= 100
-        elif word in _SCALES:
+        elif word in SCALES:
             total, current = total + current * 1000, 0.0
-        elif word in _VALUES:
-            current = 2 if word == "couple" else current + _VALUES[word]
-    fraction = "".join(str(_VALUES[word]) for word in decimals.split())
+        elif word in VALUES:
+            current = 2 if word == "couple" else current + VALUES[word]
+    fraction = "".join(str(VALUES[word]) for word in decimals.split())
     return total + current + (_PARTS[tail[1]] if tail else 0) + (float("0." + fraction) if fraction else 0)
 
 
@@ -243,7 +170,7 @@ def _iso_date(match: re.Match[str]) -> str | None:
     elif (spoken := match["spoken"]) is not None:
         month, year = _month(spoken[spoken.rindex(" of ") :]), int(spoken[-4:])
         words = spoken[: spoken.rindex(" of ")].removesuffix(" day").replace(" ", "-")
-        day = _ORDINALS[words]
+        day = ORDINALS[words]
     elif (worded := match["day_first"] or match["month_first"]) is not None:
         numbers = [int(part) for part in re.findall(r"[0-9]+", worded)]
         month = _month(worded)

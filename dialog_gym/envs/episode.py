@@ -64,7 +64,7 @@ def checked_weights(weights: Mapping[str, float] | None, known: Sequence[str]) -
 
 
 class RenderModeError(DialogGymError, TypeError):
-    """An unknown render mode. A TypeError too: Stable-Baselines3 asks for rgb_array first and then does without."""
+    """An unknown render mode. A TypeError too: Stable-Baselines3 asks for rgb_array, then does without."""
 
 
 def checked_render_mode(mode: str | None, known: Sequence[str]) -> str | None:

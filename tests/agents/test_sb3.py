@@ -46,7 +46,7 @@ def test_the_environments_name_is_enough() -> None:
 
     model = PPO("MlpPolicy", "EcomDialogActs-v0", n_steps=64, batch_size=32, device="cpu").learn(64)
     assert model.num_timesteps == 64
-    assert make_vec_env("EcomDialogActs-v0", 2).reset().shape[0] == 2
+    assert len(make_vec_env("EcomDialogActs-v0", 2).reset()) == 2
 
 
 @pytest.mark.parametrize("kind", ["plain", "native"])
@@ -62,7 +62,7 @@ def test_lanes_play_what_single_environments_play(actions: np.ndarray) -> None:
 
     lanes, alone = SB3VecEnv(3, level=6), [ActsEnv(level=6) for _ in range(3)]
     lanes.seed(40)
-    seen = lanes.reset()
+    seen: Any = lanes.reset()
     expected = [env.reset(seed=40 + i)[0] for i, env in enumerate(alone)]
     returns, ended = np.zeros(3), 0
     for step in actions:
@@ -122,7 +122,7 @@ def test_lanes_share_their_attributes() -> None:
 
 
 def test_a_policy_is_judged_on_the_suites_own_episodes(example: ModuleType) -> None:
-    keys = example.episode_keys(10)
+    keys = example.episode_keys(40)
     parting = np.asarray([42, 0, 0, 0, 0, 0])
     ours = example.play(lambda observations: np.tile(parting, (len(observations), 1)), keys)
     theirs = example.play_agent("scripted", keys)

@@ -20,7 +20,7 @@ REWARDS = (
 )  # fmt: skip
 DEFAULT_REWARD_WEIGHTS: Mapping[str, float] = {
     "conversion": 3.0, "resolution": 3.0, "honest_refusal": 1.5, "progress": 1.0, "propensity": 1.0,
-    "mis_sale": 2.0, "violation": 0.1, "satisfaction": 0.1, "turn": 0.01,
+    "mis_sale": 2.0, "violation": 0.01, "satisfaction": 0.1, "turn": 0.01,
 }  # fmt: skip
 _CHOICE = NOISE.index("choice")
 _STREAM = 5

@@ -91,7 +91,9 @@ class Reading:
         inside = [
             m
             for m in self.part.mentions
-            if m.product is not None and start <= m.position < end and not (refusal and self._in_reason(m, start))
+            if m.product is not None
+            and start <= m.position < end
+            and not (refusal and self._in_reason(m, start))
         ]
         if not inside:
             inside = [m for m in self.part.mentions if m.product is not None and m.position < start][-1:]
@@ -115,7 +117,8 @@ class Reading:
         if any(hit.start <= mention.position < hit.end for hit in self.reasons):
             return True
         return any(
-            m.end() <= mention.position and not (m.start() < 3 and "," in self.text[m.end() : mention.position])
+            m.end() <= mention.position
+            and not (m.start() < 3 and "," in self.text[m.end() : mention.position])
             for m in _REASON_WORD.finditer(self.text, start, mention.position)
         ) and any(
             m.product is not None and start <= m.position < mention.position for m in self.part.mentions

@@ -108,7 +108,7 @@ class Cue(NamedTuple):
         pattern: the compiled phrase.
         others: of a bag ("a|b & c|d") the patterns that must be found near the first one, in any order.
         negative: whether a "no" or "not" belongs to the phrase itself.
-        needs: for each further obligatory element the words one of which a text must hold.
+        needs: the further obligatory elements as bits; `Lexicon.bits` says which words provide which.
     """
 
     intent: str
@@ -118,15 +118,16 @@ class Cue(NamedTuple):
     keeps: bool
     pattern: re.Pattern[str]
     others: tuple[re.Pattern[str], ...]
-    needs: tuple[frozenset[str], ...]
+    needs: int
     negative: bool
 
 
 class Lexicon(NamedTuple):
-    """All cues, and for each trigger the numbers of the cues that it may start."""
+    """All cues; for each trigger the numbers of the cues that it may start; for each word its need bits."""
 
     cues: tuple[Cue, ...]
     triggers: Mapping[str, tuple[int, ...]]
+    bits: Mapping[str, int]
 
 
 def _alternative(text: str) -> str:
@@ -203,6 +204,7 @@ def load_lexicon() -> Lexicon:
     raw = tomllib.loads((files("dialog_gym.domains.credit") / "grounder_cues.toml").read_text("utf-8"))
     cues: list[Cue] = []
     index: dict[str, list[int]] = {}
+    groups: dict[frozenset[str], int] = {}
     for name, entry in raw.items():
         key = _KEY.fullmatch(name)
         assert key is not None, f"grounder_cues.toml: bad key {name!r}"
@@ -214,6 +216,12 @@ def load_lexicon() -> Lexicon:
             cues.append(
                 Cue(key[1], key[2] or "", key[3] or "", entry.get("when", "any"), entry.get("negated") ==
                 "keep",
-                    pattern, tuple(others), tuple(more), _NEGATIVE.search(phrase) is not None)
+                    pattern, tuple(others),
+                    sum({1 << groups.setdefault(group, len(groups)) for group in more}),
+                    _NEGATIVE.search(phrase) is not None)
             )  # fmt: skip
-    return Lexicon(tuple(cues), {word: tuple(numbers) for word, numbers in index.items()})
+    bits: dict[str, int] = {}
+    for group, number in groups.items():
+        for word in group:
+            bits[word] = bits.get(word, 0) | 1 << number
+    return Lexicon(tuple(cues), {word: tuple(numbers) for word, numbers in index.items()}, bits)

@@ -28,12 +28,19 @@ _OPENER = (
     r"|(?<=^ so ))"
 )
 _REQUEST = (
-    r"(?:please|kindly) (?!get|send (?:your (?:new|latest|current)|in|over)|submit|rest|do not|feel|remember|keep|know|understand|act|decide|first|you first|discharge|pay\b|settle|reapply|update|come|try|wait|upload|clear|see\b|hold|be |note"
+    r"(?:please|kindly) (?!get|send (?:your (?:new|latest|current)|in|over)|submit|rest|do not|feel"
+    r"|remember|keep|know|understand|act|decide|first|you first|discharge|pay\b|settle|reapply|update|come"
+    r"|try|wait|upload|clear|see\b|hold|be |note"
     r"|send us|apply|consider|wake|reactivate|stay)"
-    r"|tell me(?! about it)|next (?:up|question)|that (?:only |just )?leaves|(?:i|we) (?:am |are )?(?:also |just )?(?:wonder|wondering|curious)|(?:just )?let me know|(?:i|we) (?:would |will |also |just |only |do |still |could )*(?:need|like|have|lack|miss|do with"
-    r"|want) (?:your|(?:you )?to (?:know|ask|confirm|verify|check that|make sure|tell)|an? (?:rough )?(?:idea|figure)"
-    r"|the (?:amount|date|first|last))|we (?:would |must |kindly |have to |need to )*(?:ask|request|require) (?:you|your)"
-    r"|(?:one|another)(?: more| last)? thing i need|first i|before (?:we|i)|for (?:your |data |)(?:security|protection|privacy)|(?:just )?say (?:yes"
+    r"|tell me(?! about it)|next (?:up|question)|that (?:only |just )?leaves|(?:i|we) (?:am "
+    r"|are )?(?:also |just )?(?:wonder|wondering|curious)|(?:just )?let me know|(?:i|we) (?:would |will "
+    r"|also |just |only |do |still |could )*(?:need|like|have|lack|miss|do with"
+    r"|want) (?:your|(?:you )?to (?:know|ask|confirm|verify|check that|make sure|tell)"
+    r"|an? (?:rough )?(?:idea|figure)"
+    r"|the (?:amount|date|first|last))|we (?:would |must |kindly |have to |need to )*(?:ask|request"
+    r"|require) (?:you|your)"
+    r"|(?:one|another)(?: more| last)? thing i need|first i|before (?:we|i)|for (?:your |data "
+    r"|)(?:security|protection|privacy)|(?:just )?say (?:yes"
     r"|the word|ok)|just confirm|if you (?:agree|confirm|say yes|are happy|approve)|(?:just )?give (?:me"
     r"|us)|confirm (?:that|your|who)|deal\b|i am (?:speaking|talking)"
 )
@@ -97,14 +104,15 @@ def find_hits(text: str) -> list[Hit]:
     """All cues found in a prepared sentence, by position."""
     lexicon = load_lexicon()
     words = set(_PRODUCT.sub("@", text).translate(_PUNCTUATION).split())
-    get = lexicon.triggers.get
+    cues, triggers, bits = lexicon
+    present = 0
     candidates: set[int] = set()
     for word in words:
-        candidates.update(get(word, ()))
+        present |= bits.get(word, 0)
+        candidates.update(triggers.get(word, ()))
     hits = []
-    for number in candidates:
-        cue = lexicon.cues[number]
-        if any(need.isdisjoint(words) for need in cue.needs):
+    for cue in map(cues.__getitem__, candidates):
+        if cue.needs & ~present:
             continue
         for match in cue.pattern.finditer(text):
             span = _bag_span(text, match, cue) if cue.others else match.span()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dialog_gym.core import Scalar
 from dialog_gym.domains.credit.grounder_claims import CARRY, Claim, Reading, offer_refused
 from dialog_gym.domains.credit.grounder_scope import Hit, negations
-from dialog_gym.domains.credit.ontology import NEXT_STEPS
+from dialog_gym.domains.credit.ontology import NEXT_STEPS, OBJECTIONS
 
 _SIMPLE = frozenset(
     (
@@ -86,7 +86,9 @@ def read_offers(reading: Reading) -> None:
 def _proposes(reading: Reading, hit: Hit) -> bool:
     if reading.families.get("close") and hit.start >= reading.part.question:
         return False  # "would you like ..." asks for the decision then
-    if any(close.cue.value == "said" and hit.end > close.start for close in reading.families.get("close", ())):
+    if any(
+        close.cue.value == "said" and hit.end > close.start for close in reading.families.get("close", ())
+    ):
         return False
     return not offer_refused(reading.text, hit) and not _overlaps(hit, reading.families.get("limit", ()))
 
@@ -148,7 +150,9 @@ def _read_valued(reading: Reading, family: str, slot: str, intent: str | None = 
     """One act for each value of a slot that the cues of a family name; one act where there is no slot."""
     seen = set()
     for hit in reading.families[family]:
-        if family == "solve" and any(other.cue.value == "try" for other in reading.families.get("denied", ())):
+        if family == "solve" and any(
+            other.cue.value == "try" for other in reading.families.get("denied", ())
+        ):
             continue  # an attempt is no solution
         if hit.cue.value not in seen and _holds(reading, hit):
             seen.add(hit.cue.value)
@@ -162,31 +166,38 @@ def _holds(reading: Reading, hit: Hit) -> bool:
 
 
 def _drop_absorbed(reading: Reading) -> None:
+    """Leave out what another act of the same sentence includes: sympathy in a refusal, and the like."""
     intents = {claim.intent for claim in reading.claims}
+    steps = {(claim.intent, _detail(claim)) for claim in reading.claims}
     absorbed: set[tuple[str, Scalar]] = set()
-    if ("address_objection", "fees") in {(c.intent, c.slots.get("objection")) for c in reading.claims}:
+    if ("address_objection", "fees") in steps:
         reading.claims = [
             c for c in reading.claims if c.slots.get("fee") != 0 or c.slots.get("product") != CARRY
         ]
     if "address_objection" in intents or any(c.slots.get("verdict") == "ineligible" for c in reading.claims):
         absorbed.add(("empathise", None))
-    if ("advise", "reactivate") in {(c.intent, c.slots.get("step")) for c in reading.claims}:
-        absorbed.add(("solve", "unlock_account"))
-    if "inform_reactivation" in intents:
-        absorbed |= {("advise", "reactivate"), ("solve", "unlock_account")}
-    if intents & {"ask_need", "ask_identity", "clarify"}:
-        reading.claims = [c for c in reading.claims if c.intent != "address_objection"]
-    if ("advise", "update_income") in {(c.intent, c.slots.get("step")) for c in reading.claims}:
-        reading.claims = [c for c in reading.claims if c.slots.get("slot") != "income"]
-    if "goodbye" in intents:  # "thank you for choosing us" opens a turn, or closes it
-        reading.claims = [c for c in reading.claims if c.intent != "greet"]
-    if "clarify" in intents:
-        absorbed |= {("advise", step) for step in NEXT_STEPS}
-    if "hand_over" in intents:
-        absorbed.add(("advise", "wait"))
+    for (intent, detail), included in _INCLUDED.items():
+        if intent in intents and (detail is None or (intent, detail) in steps):
+            absorbed |= included
     if absorbed:
-        reading.claims = [
-            c
-            for c in reading.claims
-            if (c.intent, c.slots.get("step", c.slots.get("action"))) not in absorbed
-        ]
+        reading.claims = [c for c in reading.claims if (c.intent, _detail(c)) not in absorbed]
+
+
+def _detail(claim: Claim) -> Scalar:
+    return next((claim.slots[slot] for slot in _DETAILS if slot in claim.slots), None)
+
+
+_DETAILS = ("step", "action", "objection", "slot")
+_OBJECTIONS: frozenset[tuple[str, Scalar]] = frozenset(("address_objection", value) for value in OBJECTIONS)
+# what an act (and one of its values) includes
+_INCLUDED: dict[tuple[str, str | None], frozenset[tuple[str, Scalar]]] = {
+    ("inform_reactivation", None): frozenset({("advise", "reactivate"), ("solve", "unlock_account")}),
+    ("advise", "reactivate"): frozenset({("solve", "unlock_account"), ("advise", "wait")}),
+    ("advise", "pay_overdue"): frozenset({("advise", "wait")}),  # "pay the bill, then ask us again"
+    ("advise", "update_income"): frozenset({("ask_need", "income"), ("advise", "wait")}),
+    ("ask_need", None): _OBJECTIONS,
+    ("ask_identity", None): _OBJECTIONS,
+    ("clarify", None): _OBJECTIONS | {("advise", step) for step in NEXT_STEPS},
+    ("goodbye", None): frozenset({("greet", None)}),  # "thank you for choosing us" opens a turn, or closes it
+    ("hand_over", None): frozenset({("advise", "wait")}),
+}

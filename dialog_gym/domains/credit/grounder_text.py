@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from dialog_gym.domains.credit.grounder_lexicon import PLACEHOLDERS
 from dialog_gym.domains.credit.rulebook import Rulebook
-from dialog_gym.domains.quantities import Quantity, find_quantities
+from dialog_gym.domains.quantities import MONTHS, Quantity, find_quantities
 
 MAX_CHARACTERS = 20_000
 """Longer texts are cut here before anything else is done with them."""
@@ -49,7 +49,8 @@ _IS = re.compile(
 )
 # "the block's gone", "pay-later's free": any noun may be followed by a short "is" or "has"
 _NOUN_IS = re.compile(
-    r"(?<=[a-z])'s (?=(?:been|now|not|gone|already|all|just|free|open|available|possible|on|off|out|yours|fine"
+    r"(?<=[a-z])'s (?=(?:been|now|not|gone|already|all|just|free|open|available|possible|on|off|out|yours"
+    r"|fine"
     r"|got|too|still|sorted|done|ready|back|in|no|only|really|at|good|up|under|over|a|an|the|your|yes|cleared"
     r"|approved|encrypted|protected|safe|locked|closed|sold|quoted|told|sent|[a-z]+ing)\b)"
 )
@@ -74,15 +75,28 @@ _LOOSE = re.compile(r" +(?=[,:;.!?])")
 _SENTENCE = re.compile(r"[^.!?;]{1,600}(?=[ .!?;]|$)[.!?;]*|[^.!?;]{1,600}")
 # a short question that only names what the next words are about: "Pay-later? No problem."
 _TOPIC = re.compile(
-    r"((?:\A|(?<=[.!?;,] )|(?<=[.!?;,]))(?: ?(?:and|so|oh|as for|what about))?(?: the| your| our| a| an| on| over| for| any"
+    r"((?:\A|(?<=[.!?;,] )|(?<=[.!?;,]))(?: ?(?:and|so|oh|as for|what about))?(?: the| your| our| a| an"
+    r"| on| over| for| any"
     r"| too| more| no)*"
-    r"(?: @[0-9]+| #m| #d| #a| set up fees?| fees?| interest| rate| limit| maximum| charges?| costs?| expensive"
-    r"| dear| pricey| coupon| voucher| check| credit check| data| privacy| due date)(?: we make| on that| charges?"
+    r"(?: @[0-9]+| #m| #d| #a| set up fees?| fees?| interest| rate| limit| maximum| charges?| costs?"
+    r"| expensive"
+    r"| dear| pricey| coupon| voucher| check| credit check| data| privacy| due date)(?: we make| on that"
+    r"| charges?"
     r"| costs?| fees?| check| then)?)\? (?=[a-z@#])"
 )
+_ASIDE = re.compile(
+    r", (?:on the other hand|however|though|by contrast|meanwhile|unfortunately|sadly|i am afraid"
+    r"|as it happens|at the moment|for now|right now|luckily|happily),(?= )"
+)
+_PAYMENT_BEFORE = frozenset(MONTHS) | {
+    "missed", "late", "overdue", "outstanding", "last", "next", "first", "second", "monthly", "open", "unpaid",
+    "skipped", "due", "this", "previous", "one",
+}  # fmt: skip
 _SELF_REPAIR = re.compile(
-    r" ?[,.]+ (?:(?:oh|no|sorry|wait|hang on|i mean|or rather|rather|well|actually|pardon|pardon me|my mistake"
-    r"|correction|scratch that|make that|that is|excuse me|i meant|to be precise|to be exact|no wait)[,. ]+){1,3}"
+    r" ?[,.]+ (?:(?:oh|no|sorry|wait|hang on|i mean|or rather|rather|well|actually|pardon|pardon me"
+    r"|my mistake"
+    r"|correction|scratch that|make that|that is|excuse me|i meant|to be precise|to be exact"
+    r"|no wait)[,. ]+){1,3}"
 )
 _TOKEN = re.compile(r"@([0-9]+)|#[apdmt]")
 
@@ -212,6 +226,14 @@ def _corrected(plain: str, quantities: list[Quantity]) -> tuple[str, list[Quanti
     return plain, kept
 
 
+def _name(match: re.Match[str], names: Names) -> str:
+    if match[1] == "instalment":  # "your March instalment" is a payment
+        before = match.string[max(0, match.start() - 16) : match.start()].rpartition(" ")[2]
+        if before in _PAYMENT_BEFORE:
+            return match[0]
+    return f" @{names.number[match[1]]}"
+
+
 def prepare(text: str, rulebook: Rulebook) -> list[Sentence]:
     """Normalise a text, replace quantities and products by placeholders, and cut it into sentences.
 
@@ -233,7 +255,9 @@ def prepare(text: str, rulebook: Rulebook) -> list[Sentence]:
         plain = "".join(pieces)
     names = product_names(rulebook)
     plain = " " + _TIDY.sub(r"\1 ", _LOOSE.sub("", plain))
-    plain = names.pattern.sub(lambda m: f" @{names.number[m[1]]}", plain)
+    plain = names.pattern.sub(lambda m: _name(m, names), plain)
+    if "," in plain:
+        plain = _ASIDE.sub(" ", plain)
     if "? " in plain:
         plain = _TOPIC.sub(r"\1: ", plain)
     left = iter(quantities)

@@ -24,7 +24,10 @@ _NOT_FREE_DAYS = re.compile(
     r"(?:valid(?: \w+)? for|expires? in|within|runs out in|last|every|good for|left|next)(?: \w+)? $"
 )
 _NOT_EXPIRY = re.compile(r"(?:issued|granted|given|sent|got it|received|from)(?: \w+){0,2} $")
-_FREE = re.compile(r"\b(?:no|none|nothing|zero|free|nil|nought|without|waived|does not|not (?:pay|charge|cost|have|carry|any|a))\b")
+_FREE = re.compile(
+    r"\b(?:no|none|nothing|zero|free|nil|nought|without|waived|does not|not (?:pay|charge|cost|have|carry"
+    r"|any|a))\b"
+)
 _OTHER_FEE = re.compile(r"hidden|late|penalty|extra")
 _COUPON_SLOTS = (("amount", "amount"), ("days", "days"), ("months", "days"), ("date", "expires"))
 

@@ -74,9 +74,14 @@ def read_user(text: str, rulebook: Rulebook) -> tuple[DialogueAct, ...]:
         At least one act; ``unclear()`` for a text in which nothing can be read. ``greet``, ``thank`` and bare
         "yes" or "no" are read like any other act.
     """
-    lex = lexicon(rulebook)
-    low = text[:MAX_CHARS].lower()
-    raw = text[:MAX_CHARS] if len(low) == len(text[:MAX_CHARS]) else low
+    return _read(text[:MAX_CHARS], lexicon(rulebook))
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str, lex: Lexicon) -> tuple[DialogueAct, ...]:
+    """Kept, because a turn is read by the simulator's audit and by an agent in each of its later turns."""
+    low = text.lower()
+    raw = text if len(low) == len(text) else low
     sentences = list(_sentences(low, raw, lex))
     acts: _Acts = []
     for sentence in sentences:

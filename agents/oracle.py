@@ -167,6 +167,8 @@ class Guide:
             said.append(self.inform("fees"))
         if not s.offered:
             return [*said[:4], act("offer", product=self.name, amount=self.amount)][:5]
+        if not s.rate_told & s.fee_told & bit:  # a change of mind has changed the product: terms first
+            return [*said[-4:], act("offer", product=self.name, amount=self.amount)]
         if not s.benefit and len(said) < 3:
             said.append(self.inform("interest"))
         return [*said[:3], act("close", product=self.name, amount=self.amount)]

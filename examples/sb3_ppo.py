@@ -13,7 +13,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -29,10 +29,8 @@ from dialog_gym.envs.sb3 import SB3VecEnv
 from dialog_gym.stats import Paired, paired_difference
 
 ENV_ID, SUITE, SCENARIO = "EcomDialogActs-v0", "credit-v1", "proactive_sale"
-STEPS = 3_500_000
-LEARNING_WEIGHTS = {"violation": 0.0, "progress": 2.0, "conversion": 5.0}
-"""Reward weights to begin with: a claim is at first more often wrong than right, and an agent that is fined
-for it stops making claims before it has learnt which are right."""
+STEPS = 4_000_000
+ENTROPY = 0.02
 BATCH = 256
 """Dialogues that advance together while a policy is evaluated."""
 Outcome = dict[str, Any]
@@ -48,29 +46,25 @@ def make_env(kind: str, lanes: int, **options: Any) -> Any:
 
 
 def train(steps: int, *, kind: str = "native", lanes: int = 512, seed: int = 0, verbose: int = 0) -> PPO:
-    """PPO with an MLP of two layers of 128; a third of the steps with `LEARNING_WEIGHTS`, then the default."""
-    first, rest = steps // 3, steps - steps // 3
+    """PPO with an MLP of two layers of 128; learning rate and entropy bonus fall linearly to 0."""
     model = PPO(
-        "MlpPolicy", make_env(kind, lanes, reward_weights=LEARNING_WEIGHTS), n_steps=8,
-        batch_size=min(1024, 8 * lanes), learning_rate=1e-3, n_epochs=4, gamma=0.95, gae_lambda=0.9,
-        ent_coef=0.03, policy_kwargs={"net_arch": [128, 128]}, seed=seed, device="cpu", verbose=verbose,
+        "MlpPolicy", make_env(kind, lanes), n_steps=8, batch_size=min(1024, 8 * lanes), n_epochs=4,
+        learning_rate=lambda left: 1e-3 * left, gamma=0.9, gae_lambda=0.9, ent_coef=ENTROPY,
+        policy_kwargs={"net_arch": [128, 128]}, seed=seed, device="cpu", verbose=verbose,
     )  # fmt: skip
-    model.learn(first)
-    model.set_env(make_env(kind, lanes))
-    model.lr_schedule = lambda left: 1e-3 * left
-    return model.learn(rest, callback=LessEntropy(model.ent_coef, rest))
+    return model.learn(steps, callback=LessEntropy(steps))
 
 
 class LessEntropy(BaseCallback):
     """Lowers the entropy bonus linearly to 0."""
 
-    def __init__(self, coefficient: float, steps: int) -> None:
-        """Starts at ``coefficient``, ends after ``steps``."""
+    def __init__(self, steps: int) -> None:
+        """Reaches 0 after ``steps``."""
         super().__init__()
-        self.coefficient, self.steps = coefficient, steps
+        self.steps = steps
 
     def _on_step(self) -> bool:
-        self.model.ent_coef = self.coefficient * max(0.0, 1.0 - self.num_timesteps / self.steps)  # type: ignore
+        cast(PPO, self.model).ent_coef = ENTROPY * max(0.0, 1.0 - self.num_timesteps / self.steps)
         return True
 
 

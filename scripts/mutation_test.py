@@ -49,6 +49,7 @@ _ROUNDING = "the last digits of a discount"
 _SLACK = "the table is longer than any index"
 _UNUSED = "an entry that is only ever multiplied by 0, or not looked up"
 _SUPERSET = "further bits, which no topic has"
+_OVERWRITTEN = "a first value that every product overwrites"
 EQUIVALENT: dict[tuple[str, str], str] = {
     ("reasoning.py", "monthly_instalment: 40 -> 41"): _PRECISION,
     ("reasoning.py", "monthly_instalment: 40 -> 39"): _PRECISION,
@@ -58,6 +59,9 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         '[products.revolving] limit = { base = "credit_left", share = 1.0, cap = 50000 } -> '
         'limit = { base = "credit_left", share = 1.0, cap = 80000 }',
     ): "the ladder ends at 50,000",
+    ("facts.py", "derive: 1 -> 2"): _OVERWRITTEN,
+    ("facts.py", "derive: 1 -> 0"): _OVERWRITTEN,
+    ("facts.py", "derive: -1 -> 1"): _OVERWRITTEN,
     ("tracker.py", ": 1 -> 2 (#3)"): _SUPERSET,
     ("tracker.py", ": 1 -> 0 (#3)"): _SUPERSET,
     ("tracker.py", ": 1 << len(TOPICS) -> 1 >> len(TOPICS)"): _SUPERSET,
@@ -151,14 +155,12 @@ def wait(running: dict[int, Running]) -> tuple[Running, str]:
 def run(chosen: list[Mutant], jobs: int) -> Iterator[tuple[Mutant, str]]:
     """Every mutant's verdict, in the order in which they are reached."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as place:
-        free = [copy_tree(Path(place, str(i)).resolve()) for i in range(jobs)]
+        first = copy_tree(Path(place, "0").resolve())
         for file in dict.fromkeys(mutant.file for mutant in chosen):
-            for folder in free:  # also fills the caches of compiled tests
-                _, status = os.waitpid(start_tests(folder, file), 0)
-                if status:
-                    raise SystemExit(
-                        f"the tests of {file} fail without any mutant: {', '.join(SUITES[file])}"
-                    )
+            _, status = os.waitpid(start_tests(first, file), 0)  # also fills the caches of compiled code
+            if status:
+                raise SystemExit(f"the tests of {file} fail without any mutant: {', '.join(SUITES[file])}")
+        free = [first, *(shutil.copytree(first, first.with_name(str(i))) for i in range(1, jobs))]
         running: dict[int, Running] = {}
         waiting = chosen[::-1]
         while waiting or running:

@@ -105,7 +105,7 @@ _UNIT = (
 )
 _DATES = (
     r"(?P<iso>[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}(?![0-9]))"
-    rf"|(?P<spoken>{_SPOKEN_DAY}[ ](?:day[ ])?of[ ]{_MONTH},?[ ][0-9]{{4}}\b)"
+    rf"|(?=[a-z])(?P<spoken>{_SPOKEN_DAY}[ ](?:day[ ])?of[ ]{_MONTH},?[ ][0-9]{{4}}\b)"
     rf"|(?P<day_first>{_ORDINAL}[ ](?:of[ ])?{_MONTH},?[ ][0-9]{{4}}\b)"
     rf"|(?P<month_first>{_MONTH}[ ](?:the[ ])?{_ORDINAL}(?:,?[ ][0-9]{{4}}\b|\b(?!\.[0-9]"
     rf"|,[0-9]{{3}}|[-,0-9 ]{{0,4}}(?:%|day|month))))"
@@ -115,9 +115,10 @@ _DATES = (
 )
 SCAN = re.compile(
     rf"(?:{_DATES}|(?P<half>half[- ](?:an?[ ])?year\b|(?:a|one)[ ]year[ ]and[ ]a[ ]half\b)"
-    rf"|(?P<part>half|an?[ ]quarter|(?:three|3)[ ]quarters?)(?:[ ]of)?(?:[ ](?:an?|one))?[ ]"
+    rf"|(?=[a-z3])(?P<part>half|an?[ ]quarter|(?:three|3)[ ]quarters?)(?:[ ]of)?(?:[ ](?:an?|one))?[ ]"
     rf"(?P<of>per[- ]?cent|thousand|grand|million)\b"
-    rf"|(?P<price>(?:{_BELOW_100}) (?:(?:{'|'.join(_TENS)})(?:[- ]{_BELOW_10})?|{'|'.join(SMALL[10:])})\b"
+    rf"|(?=[a-z])(?P<price>(?:{_BELOW_100})"
+    rf" (?:(?:{'|'.join(_TENS)})(?:[- ]{_BELOW_10})?|{'|'.join(SMALL[10:])})\b"
     rf"(?! (?:hundred|thousand|grand|per|days?|weeks?|months?|years?|or|and|point)))"
     rf"|(?P<sign>[$€£¥][ ]?|(?:eur|usd|gbp|cny|rmb)[ ](?=[0-9]))?"
     rf"(?:(?P<digits>{_DIGITS})(?P<plus>[ ]and[ ](?:an?[ ])?(?:half|quarter)\b)?(?:[- ]?(?P<scale>k|m"

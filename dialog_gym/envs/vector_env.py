@@ -142,8 +142,8 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
         s.turn = np.where(self._ended, 0, s.turn)
         noise = self._bank.noise_of(s.turn)
         self.dynamics.step(s, self.dynamics.moves.read(lanes, s), dict(zip(NOISE, noise, strict=True)))
-        rewards = self.dynamics.rewards(s)
-        rewards["progress"] = rewards["progress"].copy()  # the state's own array
+        # copies, because some are the state's own arrays
+        rewards = {name: values.copy() for name, values in self.dynamics.rewards(s).items()}
         ended = s.ended != RUNNING
         cost = 1.0 * self.dynamics.ops.take(self.dynamics.tracker.bits.count, s.violations)
         if len(waiting):

@@ -12,6 +12,7 @@ import pytest
 import dialog_gym  # noqa: F401 - registers the environments
 from dialog_gym.core import DialogGymError
 from dialog_gym.envs.acts_env import ActsEnv
+from dialog_gym.envs.vector_env import DialogueVectorEnv
 
 pytest.importorskip("stable_baselines3")
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "sb3_ppo.py"
@@ -78,6 +79,18 @@ def test_lanes_play_what_single_environments_play(actions: np.ndarray) -> None:
                 returns[i], expected[i] = 0.0, env.reset()[0]
             else:
                 assert infos[i] == {}
+    assert ended > 10
+
+
+def test_named_rewards_add_up_where_dialogues_ended_too(actions: np.ndarray) -> None:
+    env = DialogueVectorEnv(3, autoreset_mode="SameStep")
+    env.reset(seed=0)
+    ended = 0
+    for step in actions:
+        _, reward, terminated, _, info = env.step(step)
+        total = sum(env.reward_weights[name] * values for name, values in info["rewards"].items())
+        assert np.allclose(total, reward)
+        ended += int(terminated.sum())
     assert ended > 10
 
 

@@ -187,7 +187,6 @@ def test_knowing_all_facts_does_not_replace_a_conversation(exploit):
     found, scripted = scores(exploit), scores("scripted")
     for metric in ("conversion", "success", "tse", "resolution"):
         assert found[metric] < scripted[metric], metric
-    assert found["violation_rate"] > scripted["violation_rate"]
 
 
 class PromiseAll(Knowing):
@@ -216,8 +215,5 @@ def test_promising_everything_is_a_violation_and_sells_nothing():
     assert found["success"] < scripted["success"] and found["tse"] < scripted["tse"]
 
 
-@pytest.mark.xfail(
-    reason="a service user confirms a right solution that was promised among false ones", strict=True
-)
 def test_promising_everything_resolves_nothing():
     assert scores(PromiseAll)["resolution"] < scores("scripted")["resolution"]

@@ -15,8 +15,8 @@ from dialog_gym.noise import logistic, mix_array, uniform_at, uniform_block
 from dialog_gym.ops import Ops
 
 REWARDS = (
-    "conversion", "resolution", "honest_refusal", "progress", "propensity", "mis_sale", "violation", "satisfaction",
-    "turn",
+    "conversion", "resolution", "honest_refusal", "progress", "propensity", "mis_sale", "violation",
+    "satisfaction", "turn",
 )  # fmt: skip
 DEFAULT_REWARD_WEIGHTS: Mapping[str, float] = {
     "conversion": 3.0, "resolution": 3.0, "honest_refusal": 1.5, "progress": 1.0, "propensity": 1.0,

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from dialog_gym.domains.credit.grounder_lexicon import PLACEHOLDERS
 from dialog_gym.domains.credit.rulebook import Rulebook
-from dialog_gym.domains.quantities import MONTHS, Quantity, find_quantities
+from dialog_gym.domains.quantities import Quantity, find_quantities
+from dialog_gym.domains.quantity_patterns import MONTHS
 
 MAX_CHARACTERS = 20_000
 """Longer texts are cut here before anything else is done with them."""
@@ -89,8 +90,8 @@ _ASIDE = re.compile(
     r"|as it happens|at the moment|for now|right now|luckily|happily),(?= )"
 )
 _PAYMENT_BEFORE = frozenset(MONTHS) | {
-    "missed", "late", "overdue", "outstanding", "last", "next", "first", "second", "monthly", "open", "unpaid",
-    "skipped", "due", "this", "previous", "one",
+    "missed", "late", "overdue", "outstanding", "last", "next", "first", "second", "monthly", "open",
+    "unpaid", "skipped", "due", "this", "previous", "one",
 }  # fmt: skip
 _SELF_REPAIR = re.compile(
     r" ?[,.]+ (?:(?:oh|no|sorry|wait|hang on|i mean|or rather|rather|well|actually|pardon|pardon me"
@@ -212,7 +213,7 @@ def normalise(text: str) -> str:
 
 def _corrected(plain: str, quantities: list[Quantity]) -> tuple[str, list[Quantity]]:
     """Drop values that are taken back at once: "four thousand, sorry, five thousand"."""
-    kept = []
+    kept, pieces, at, cut = [], [], 0, 0
     for value, after in zip(quantities, [*quantities[1:], None], strict=True):
         if (
             after is not None
@@ -220,10 +221,14 @@ def _corrected(plain: str, quantities: list[Quantity]) -> tuple[str, list[Quanti
             and 3 < after.start - value.end < 40
             and _SELF_REPAIR.fullmatch(plain, value.end, after.start)
         ):
-            plain = plain[: value.start] + " " * (after.start - value.start) + plain[after.start :]
+            pieces.append(plain[at : value.start])
+            at = after.start
+            cut += after.start - value.start
         else:
             kept.append(value)
-    return plain, kept
+            if cut:  # positions move by what was cut out before them
+                kept[-1] = value._replace(start=value.start - cut, end=value.end - cut)
+    return "".join(pieces) + plain[at:], kept
 
 
 def _name(match: re.Match[str], names: Names) -> str:

@@ -1,8 +1,8 @@
 """The act-level action space: a turn is two moves and four slot values, ``MultiDiscrete``.
 
-``action = [move, second move, product, amount, price tier, months]``. The shop's systems fill in what needs no
-decision (the reason code of a refusal, the fee, coupon and reactivation dates, the arithmetic); what needs
-judgement is the agent's: which product, eligible or not, which limit, which rate, when to close.
+``action = [move, second move, product, amount, price tier, months]``. The shop's systems fill in what needs
+no decision (the reason code of a refusal, the fee, coupon and reactivation dates, the arithmetic); what needs
+judgement is the agent's: which product, eligible or not, which limit, which tier's rate, when to close.
 """
 
 from dataclasses import dataclass

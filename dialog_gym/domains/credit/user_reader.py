@@ -267,8 +267,9 @@ def _with_product(read: list[DialogueAct], product: str, sentences: Sequence[_Se
     out = [
         _about(act.intent, _topic(act), product) if act.intent in ("ask", "accept") else act for act in read
     ]
-    wanted = any("need" in sentence.found for sentence in sentences)
-    if wanted and all(act.intent in _INCIDENTAL for act in out):
+    if any("need" in sentence.found for sentence in sentences) and all(
+        act.intent in _INCIDENTAL for act in out
+    ):
         out.insert(1 if out and out[0].intent == "greet" else 0, _about("ask", "eligibility", product))
     return out
 
@@ -283,11 +284,8 @@ def _answers(sentences: Sequence[_Sentence]) -> _Acts:
     """Short sentences after the first that end in yes or no and say no more."""
     acts: _Acts = []
     for sentence in sentences[1:]:
-        if (
-            len(sentence.words) > MAX_ANSWER
-            or sentence.numbers
-            or not sentence.found.keys() <= _ANSWER_CONCEPTS
-        ):
+        says_more = sentence.numbers or not sentence.found.keys() <= _ANSWER_CONCEPTS
+        if says_more or len(sentence.words) > MAX_ANSWER:
             continue
         last = sentence.places[-1]
         for concept, act in (("yes", AGREE), ("no", DECLINE)):
@@ -297,9 +295,8 @@ def _answers(sentences: Sequence[_Sentence]) -> _Acts:
 
 
 def _yes_or_no(sentences: Sequence[_Sentence], polite: bool) -> list[DialogueAct]:
-    for sentence in sentences:
-        if "no" in sentence.found:
-            return [] if polite else [DECLINE]
-        if "yes" in sentence.found:
-            return [] if polite else [AGREE]
+    """The first yes or no there is; next to a courtesy it is only that."""
+    for sentence in () if polite else sentences:
+        if "no" in sentence.found or "yes" in sentence.found:
+            return [DECLINE if "no" in sentence.found else AGREE]
     return []

@@ -74,6 +74,15 @@ def test_arrays_equal_scalars_near_the_boundaries(
     check_row(derive(one, RULEBOOK, level), 0, P.attributes(one, 0), level)
 
 
+@pytest.mark.parametrize(("limit", "used"), [(0, 0), (1, 0), (1, 1), (2, 1), (3, 3), (2, 5)])
+def test_utilisation_of_the_smallest_lines(limit, used):
+    one = replace(P.take(PROFILES, 0), limit=np.asarray([limit]), used=np.asarray([used]))
+    arrays, known = attribute_arrays(one), scalar_facts(P.attributes(one, 0))
+    assert [arrays[name][0] for name in ("utilisation", "credit_left")] == [
+        known["utilisation"], known["credit_left"]
+    ]  # fmt: skip
+
+
 def test_a_customer_without_any_line_is_judged_alike():
     """Without a line, all of it counts as used: that is the reason where there is a utilisation rule."""
     good = P.take(PROFILES, int(np.flatnonzero(derive(PROFILES, RULEBOOK, 9).eligible == 31)[0]))

@@ -59,6 +59,26 @@ def read(text: str, *context: Turn) -> list[str]:
         ("<think>offer(product=cash_loan) now, it is open to her</think>Hello!", ["greet()"]),
         ("<think>they are eligible for pay-later", []),
         ('You wrote "I am eligible for pay-later".', []),
+        ("The cash loan isn't open to you. The starter line is, up to 1,000.",
+         ["inform_eligibility(product=cash_loan, verdict=ineligible)",
+          "inform_eligibility(product=starter_line, verdict=eligible)",
+          "inform_limit(product=starter_line, amount=1000)"]),
+        ("Pay-later? No problem, up to two grand.",
+         ["inform_eligibility(product=pay_later, verdict=eligible)",
+          "inform_limit(product=pay_later, amount=2000)"]),
+        ("The set-up fee is 1 % on the cash loan. Pay-later has none.",
+         ["inform_fees(product=cash_loan, fee=0.01)", "inform_fees(product=pay_later, fee=0)"]),
+        ("Yes to pay-later, no to the cash loan.",
+         ["inform_eligibility(product=pay_later, verdict=eligible)",
+          "inform_eligibility(product=cash_loan, verdict=ineligible)"]),
+        ("Both the cash loan and pay-later are approved, up to 5,000 and 800 respectively.",
+         ["inform_eligibility(product=cash_loan, verdict=eligible)",
+          "inform_eligibility(product=pay_later, verdict=eligible)",
+          "inform_limit(product=cash_loan, amount=5000)", "inform_limit(product=pay_later, amount=800)"]),
+        ("The loan is at 12.5 %, no, 11.5 %.", ["inform_rate(product=cash_loan, rate=0.115)"]),
+        ("Spread over a year that's 90 a month, or 47 over two years.",
+         ["inform_instalment(months=12, monthly=90)", "inform_instalment(months=24, monthly=47)"]),
+        ("We tried to unlock it twice and it didn't work.", []),
         ("You are approved.", ["inform_eligibility(verdict=eligible)"]),
     ],
 )  # fmt: skip
@@ -122,7 +142,8 @@ def test_word_salad_is_read_without_an_error(text: str) -> None:
 @pytest.mark.parametrize(
     "unit",
     ["5,", "not ", "(", "pay later ", "shall i ", "<think>", '"', "you are eligible ", "understand fees ",
-     "'s", "\n", "İ", "\ufdfa", "fee : ", "not eligible for pay later and 5,000 over 12 months "],
+     "'s", "\n", "İ", "\ufdfa", "fee : ", "5,000, sorry, ",
+     "not eligible for pay later and 5,000 over 12 months "],
 )  # fmt: skip
 def test_long_repetitions_return(unit: str) -> None:
     read_assistant(unit * (100_000 // len(unit)), RULEBOOK)
@@ -137,8 +158,12 @@ def _measure() -> ModuleType:
 
 
 # The aim is 0.95 of the claims and 0.90 act F1 on unseen wordings. On the test split, which nobody who works
-# on the grounder reads, acts reach it (0.904), claims do not (0.874): 0.86 is only a regression floor.
-@pytest.mark.parametrize(("split", "claims", "acts"), [("dev", 0.95, 0.90), ("test", 0.86, 0.90)])
+# on the grounder reads, acts reach it (0.920), claims do not (0.920). On the validation split (two other
+# writers, never read either) it is 0.847 and 0.824. Bars below the aim are regression floors only: the
+# figure that was reached, less 0.01.
+@pytest.mark.parametrize(
+    ("split", "claims", "acts"), [("dev", 0.95, 0.90), ("validation", 0.814, 0.836), ("test", 0.909, 0.90)]
+)
 def test_accuracy_on_hand_made_utterances(split: str, claims: float, acts: float) -> None:
     script = _measure()
     rows = script.load(split)

@@ -147,7 +147,7 @@ def test_what_was_returned_does_not_change_later():
     kept = []
     for _ in range(30):
         observation, rewards, terminated, truncated, info = env.step(
-            rng.integers([43, 43, 5, 14, 7, 5], size=(4, 6))
+            rng.integers(env.single_action_space.nvec, size=(4, 6))
         )
         arrays = [observation, rewards, terminated, truncated, info["cost"], *info["rewards"].values()]
         arrays += [info["action_mask"], *info.get("outcome", {}).values(), info.get("ended_by", rewards)]

@@ -1,7 +1,7 @@
 """Reads customers' dialogue acts back from free text.
 
-A sentence is a bag of concepts (`user_reader.toml`). Phrases are found by walking a trie of words, so the
-time is linear in the text's length; a concept reads as an act when the conditions beside it hold.
+A sentence is a bag of concepts (`user_reader.toml`) found by walking a trie of words, so the time is linear;
+a concept reads as an act when the conditions beside it hold.
 """
 
 import re
@@ -267,9 +267,8 @@ def _with_product(read: list[DialogueAct], product: str, sentences: Sequence[_Se
     out = [
         _about(act.intent, _topic(act), product) if act.intent in ("ask", "accept") else act for act in read
     ]
-    if any("need" in sentence.found for sentence in sentences) and all(
-        act.intent in _INCIDENTAL for act in out
-    ):
+    wanted = any("need" in sentence.found for sentence in sentences)
+    if wanted and all(act.intent in _INCIDENTAL for act in out):
         out.insert(1 if out and out[0].intent == "greet" else 0, _about("ask", "eligibility", product))
     return out
 

@@ -23,8 +23,7 @@ MIN_AMOUNT: Final = 50
 MAX_ANSWER: Final = 8
 """Words in a sentence that ends in a yes or no and means nothing else ("to be precise, ok")."""
 UNCLEAR: Final = DialogueAct(intent="unclear")
-AGREE: Final = DialogueAct(intent="agree")
-DECLINE: Final = DialogueAct(intent="decline")
+AGREE, DECLINE = DialogueAct(intent="agree"), DialogueAct(intent="decline")
 
 _TOKEN = re.compile(r"[a-z\u00df-\u024f]+(?:['\u2019][a-z]+)*|[0-9]+(?:[,.][0-9]+)*[a-z]*|[?!.;\n]+| - ")
 _MAY_HOLD_NUMBER = re.compile(r"[0-9]|hundred|thousand|grand")

@@ -49,6 +49,8 @@ _ROUNDING = "the last digits of a discount"
 _SLACK = "the table is longer than any index"
 _UNUSED = "an entry that is only ever multiplied by 0, or not looked up"
 _SUPERSET = "further bits, which no topic has"
+_NO_COUPON = "without a coupon its dates are 0 and long past"
+_SINCERE = "a turn with any wrong solution settles nothing"
 _OVERWRITTEN = "a first value that every product overwrites"
 EQUIVALENT: dict[tuple[str, str], str] = {
     ("reasoning.py", "monthly_instalment: 40 -> 41"): _PRECISION,
@@ -62,6 +64,9 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("facts.py", "derive: 1 -> 2"): _OVERWRITTEN,
     ("facts.py", "derive: 1 -> 0"): _OVERWRITTEN,
     ("facts.py", "derive: -1 -> 1"): _OVERWRITTEN,
+    ("facts.py", "derive: 0 -> -1 (#6)"): _NO_COUPON,
+    ("facts.py", "derive: profiles.coupon_amount > 0 -> profiles.coupon_amount >= 0"): _NO_COUPON,
+    ("tracker.py", "Tracker.judge: t.solved & s.fix_actions -> t.solved"): _SINCERE,
     ("tracker.py", ": 1 -> 2 (#3)"): _SUPERSET,
     ("tracker.py", ": 1 -> 0 (#3)"): _SUPERSET,
     ("tracker.py", ": 1 << len(TOPICS) -> 1 >> len(TOPICS)"): _SUPERSET,
@@ -189,6 +194,7 @@ def table(results: list[tuple[Mutant, str]], skipped: Counter[str]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Break the verifiers on purpose; a test must fail.")
     parser.add_argument("--only", default=",".join(SUITES), help="comma-separated files (default: all)")
+    parser.add_argument("--match", default="", help="only mutants whose description contains this")
     parser.add_argument("--sample", type=int, help="try only so many mutants, drawn with --seed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
@@ -198,8 +204,12 @@ def main() -> int:
     if unknown := sorted(set(files) - set(SUITES)):
         parser.error(f"unknown file {unknown[0]!r}; choose from: {', '.join(SUITES)}")
     every = [mutant for file in files for mutant in mutants(file)]
-    chosen = [mutant for mutant in every if (mutant.file, mutant.label) not in EQUIVALENT]
-    skipped = Counter(mutant.file for mutant in every) - Counter(mutant.file for mutant in chosen)
+    chosen = [
+        mutant
+        for mutant in every
+        if (mutant.file, mutant.label) not in EQUIVALENT and given.match in mutant.label
+    ]
+    skipped = Counter(file for file, label in EQUIVALENT if given.match in label)
     if given.sample:
         chosen = random.Random(given.seed).sample(chosen, min(given.sample, len(chosen)))
     start, results = time.monotonic(), []

@@ -114,6 +114,7 @@ def test_a_coupon_is_good_on_its_last_day_and_not_the_day_after():
     last_day = one.coupon_issued + one.coupon_valid
     assert derive(replace(one, today=last_day), RULEBOOK, 0).coupon_ok[0]
     assert not derive(replace(one, today=last_day + 1), RULEBOOK, 0).coupon_ok[0]
+    assert derive(replace(one, coupon_amount=np.ones(1, int), today=last_day), RULEBOOK, 0).coupon_ok[0]
     assert date.fromordinal(int(last_day[0])) == date.fromisoformat(
         ATTRIBUTES[row]["coupon_issued_on"]
     ) + timedelta(days=ATTRIBUTES[row]["coupon_valid_days"])

@@ -133,6 +133,13 @@ def test_a_stage_earns_only_if_the_user_stays_on_the_task(desk, main, counts):
     assert s.gain == 0  # lost, not postponed
 
 
+def test_ending_on_the_right_decision_is_on_the_task(desk):
+    for advised in (1, 0):
+        s = desk.state(identity=True, solvable=0, verdicts=INSTALMENT, advised=advised, progress=0.30)
+        desk.play(s, desk.turn("goodbye"), desk.reply("thank"))
+        assert s.gain == (pytest.approx(0.16) if advised else 0)  # refused, or only left
+
+
 def test_answers_count_as_staying_on_the_task(desk):
     for reply in (desk.reply(confirm=True), desk.reply(disclosed=1), desk.reply("smalltalk", disclosed=1)):
         s = desk.state()

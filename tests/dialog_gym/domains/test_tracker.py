@@ -99,6 +99,7 @@ TOLD = {"identity": True, "product": 0, "rate_told": 1, "fee_told": 1}
     [
         ({"quoted": 2000}, True, 2000),
         ({"quoted": 2001}, False, 2001),
+        ({"quoted": 1}, True, 1),
         ({"quoted": 0}, True, 1500),  # no amount named: the wanted one
         ({"quoted": 0, "amount": 2000}, True, 2000),
         ({"quoted": 0, "amount": 2001}, False, 2001),
@@ -178,6 +179,18 @@ def test_every_end_and_which_comes_first(desk, task, changes, said, heard, end):
     assert desk.ended(s) == end
     if end not in ("refused", "accepted", "resolved"):
         assert not s.decided
+
+
+def test_only_pressure_ends_the_call_after_two_refusals(desk):
+    s = desk.state(identity=True, declined=2)
+    assert desk.play(s, desk.turn("inform_rate", wrong=TOPIC["rate"])) == {"wrong_rate"}
+    assert desk.ended(s) is None
+
+
+def test_what_was_booked_stays_booked(desk):
+    s = desk.state(converted=True, mis_sold=True, decided=True, accepted_amount=700)
+    desk.play(s, desk.turn("advise"), desk.reply("agree"))
+    assert (s.converted, s.mis_sold, s.decided, s.accepted_amount) == (True, True, True, 700)
 
 
 # -- claims, credit and stages -------------------------------------------------------------------------------

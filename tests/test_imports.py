@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dialog_gym.core import DialogGymError
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("agents", "benchmarks", "dialog_gym", "simulators")
 HEAVY = (
@@ -124,7 +126,10 @@ def test_importing_registers_the_environments(tmp_path):
 
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.endswith(("__init__", "__main__"))])
 def test_every_module_can_be_imported(module):
-    pytest.importorskip(module, reason="an optional dependency is missing", exc_type=ModuleNotFoundError)
+    try:
+        pytest.importorskip(module, reason="an optional dependency is missing", exc_type=ModuleNotFoundError)
+    except DialogGymError as error:  # a module of an extra says which one is missing
+        assert "pip install 'dialog-gym[" in str(error)
 
 
 def test_environments_are_loaded_when_first_asked_for(tmp_path):

@@ -29,7 +29,7 @@ from dialog_gym.envs.sb3 import SB3VecEnv
 from dialog_gym.stats import Paired, paired_difference
 
 ENV_ID, SUITE, SCENARIO = "EcomDialogActs-v0", "credit-v1", "proactive_sale"
-STEPS = 4_000_000
+STEPS, ROUNDS = 8_000_000, 2
 ENTROPY = 0.02
 BATCH = 256
 """Dialogues that advance together while a policy is evaluated."""
@@ -46,13 +46,15 @@ def make_env(kind: str, lanes: int, **options: Any) -> Any:
 
 
 def train(steps: int, *, kind: str = "native", lanes: int = 512, seed: int = 0, verbose: int = 0) -> PPO:
-    """PPO with an MLP of two layers of 128; learning rate and entropy bonus fall linearly to 0."""
+    """PPO with an MLP of two layers of 128; each round lowers learning rate and entropy bonus to 0."""
     model = PPO(
         "MlpPolicy", make_env(kind, lanes), n_steps=8, batch_size=min(1024, 8 * lanes), n_epochs=4,
         learning_rate=lambda left: 1e-3 * left, gamma=0.9, gae_lambda=0.9, ent_coef=ENTROPY,
         policy_kwargs={"net_arch": [128, 128]}, seed=seed, device="cpu", verbose=verbose,
     )  # fmt: skip
-    return model.learn(steps, callback=LessEntropy(steps))
+    for _ in range(ROUNDS):
+        model.learn(steps // ROUNDS, callback=LessEntropy(steps // ROUNDS))
+    return model
 
 
 class LessEntropy(BaseCallback):

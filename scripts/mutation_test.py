@@ -51,7 +51,15 @@ _UNUSED = "an entry that is only ever multiplied by 0, or not looked up"
 _SUPERSET = "further bits, which no topic has"
 _NO_COUPON = "without a coupon its dates are 0 and long past"
 _SINCERE = "a turn with any wrong solution settles nothing"
+_WEIGHTLESS = "the stage has no weight in the other scenario"
+_NEGATIVE = "any negative number means none"
+_ABSURD = "no figure comes near"
+_DUST = "the difference of two binary fractions never hits the tolerance exactly"
 _OVERWRITTEN = "a first value that every product overwrites"
+_CENTS = [
+    "interest(amount, r.truth.rates[p] / 10000.0, int(days)) - said",
+    "monthly_instalment(amount, r.truth.rates[p] / 10000.0, int(months)) - said",
+]
 EQUIVALENT: dict[tuple[str, str], str] = {
     ("reasoning.py", "monthly_instalment: 40 -> 41"): _PRECISION,
     ("reasoning.py", "monthly_instalment: 40 -> 39"): _PRECISION,
@@ -64,8 +72,23 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("facts.py", "derive: 1 -> 2"): _OVERWRITTEN,
     ("facts.py", "derive: 1 -> 0"): _OVERWRITTEN,
     ("facts.py", "derive: -1 -> 1"): _OVERWRITTEN,
+    ("facts.py", "derive: has_coupon & (profiles.today <= expires) -> profiles.today <= expires"): _NO_COUPON,
     ("facts.py", "derive: 0 -> -1 (#6)"): _NO_COUPON,
     ("facts.py", "derive: profiles.coupon_amount > 0 -> profiles.coupon_amount >= 0"): _NO_COUPON,
+    (
+        "tracker.py",
+        "Tracker.fractions: self._eligibility_done(s) & sale -> self._eligibility_done(s)",
+    ): _WEIGHTLESS,
+    ("tracker.py", "Tracker.fractions: s.reached & sale -> s.reached"): _WEIGHTLESS,
+    ("claims.py", "_Reading.__init__: 1 -> 2 (#2)"): _NEGATIVE,
+    ("claims.py", "_points: 1 -> 2"): _NEGATIVE,
+    ("claims.py", "_points: 1000000.0 -> 1000001.0"): _ABSURD,
+    ("claims.py", "_points: 1000000.0 -> 999999.0"): _ABSURD,
+    ("claims.py", "_points: abs(number) < 1000000.0 -> abs(number) <= 1000000.0"): _ABSURD,
+    ("claims.py", "_limit: 0 -> 1 (#2)"): "no limit is 1",
+    ("claims.py", "_Fill._inform_coupon: 10 -> 11"): "any coupon is wrong where there is none",
+    ("claims.py", "_Fill._inform_coupon: 10 -> 9"): "any coupon is wrong where there is none",
+    ("claims.py", "_propose: 0 -> -1"): "less than one unit is rounded to none",
     ("tracker.py", "Tracker.judge: t.solved & s.fix_actions -> t.solved"): _SINCERE,
     ("tracker.py", ": 1 -> 2 (#3)"): _SUPERSET,
     ("tracker.py", ": 1 -> 0 (#3)"): _SUPERSET,
@@ -83,6 +106,10 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("tracker.py", "Tracker.__init__: 2 -> 1"): _SLACK,
     ("tracker.py", "Tracker.__init__: 16 -> 17 (#2)"): _SLACK,
     ("tracker.py", "Tracker.__init__: 16 -> 15 (#2)"): _SLACK,
+}
+EQUIVALENT |= {
+    ("claims.py", f"{where}: abs({gap}) < CENT -> abs({gap}) <= CENT"): _DUST
+    for where, gap in zip(("_interest", "_instalment"), _CENTS, strict=True)
 }
 
 

@@ -53,7 +53,7 @@ def test_the_environments_name_is_enough() -> None:
 @pytest.mark.parametrize("kind", ["plain", "native"])
 def test_ppo_trains_on_it(example: ModuleType, kind: str) -> None:
     model = example.train(128, kind=kind, lanes=8)
-    assert model.num_timesteps >= 128
+    assert model.num_timesteps == 64  # of the second round
     observation, _ = ActsEnv().reset(seed=0)
     assert ActsEnv().action_space.contains(model.predict(observation, deterministic=True)[0])
 

@@ -26,6 +26,7 @@ from dialog_gym.domains.credit.shoppers import (
     solvable_mask,
 )
 from dialog_gym.noise import mix, mix_array, text_key
+from dialog_gym.plugins import nearest
 
 SPLIT_SIZES = {"train": 65_536, "validation": 4_096, "test": 4_096}
 REAL_ROWS = 30_000
@@ -70,7 +71,7 @@ class TaskSpace:
 
 def _one_of(what: str, value: object, allowed: Any) -> None:
     if value not in allowed:
-        raise DialogGymError(f"unknown {what} {value!r}; choose from: {', '.join(allowed)}")
+        raise DialogGymError(f"unknown {what} {value!r}; {nearest(str(value), allowed)}")
 
 
 def default_styles(split: str) -> tuple[str, ...]:

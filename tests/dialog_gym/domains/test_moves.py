@@ -127,6 +127,11 @@ def test_right_and_wrong_verdicts(customer):
         turn = read(customer, f"inform_eligibility:{verdict}", product=product)
         assert (turn.right, turn.wrong) == (0, TOPIC["eligibility"])
         assert turn.eligible_right == turn.ineligible_right == 0
+    cases = (("eligible", allowed, 0), ("eligible", forbidden, 0), ("ineligible", allowed, 0))
+    for verdict, product, named in (*cases, ("ineligible", forbidden, 1)):
+        action = [MOVE[f"inform_eligibility:{verdict}"], 0, product, 0, 0, 0]
+        slots = acts_of(action, READER, customer.state, customer.truth)[0].slots
+        assert ("reason" in slots) == named
     hedge = read(customer, "inform_eligibility:eligible", "inform_eligibility:ineligible", product=allowed)
     assert hedge.wrong == TOPIC["eligibility"] and hedge.right == 0
 
@@ -139,11 +144,15 @@ def test_limits_rates_and_terms(customer):
     for k, rate in enumerate(quotable(0)):
         turn = read(customer, "inform_rate", "inform_interest", rate=k)
         right = rate == truth.rates[0]
+        said = acts_of([MOVE["inform_rate"], 0, 0, 0, k, 0], READER, customer.state, truth)
+        assert said[0].slots["rate"] == rate / 10_000
         assert turn.right == ((TOPIC["rate"] | TOPIC["interest"]) if right else 0)
         assert (turn.said_rate, turn.rate_right) == (1, int(right))
         for m, months in enumerate(MONTHS):
             turn = read(customer, "inform_instalment", rate=k, months=m)
             assert bool(turn.right) == (right and months in truth.months[0])
+    said = acts_of([MOVE["inform_fees"], 0, 3, 0, 0, 0], READER, customer.state, truth)
+    assert said[0].slots == {"product": "cash_loan", "fee": 0.02}
     fee = read(customer, "inform_fees", product=3)
     assert (fee.said_fee, fee.fee_right, fee.right) == (8, 8, TOPIC["fees"])
 

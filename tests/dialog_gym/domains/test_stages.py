@@ -37,6 +37,8 @@ D1, D2, D3, D4 = (1 / log2(1 + t) for t in (1, 2, 3, 4))
         ({"verdicts": INSTALMENT, "solvable": 0}, {"eligibility": 1}),
         ({"verdicts": REVOLVING, "solvable": 0}, {}),
         ({"verdicts": PAY_LATER, "rate_told": PAY_LATER}, {"eligibility": 1}),
+        ({"verdicts": PAY_LATER, "fee_told": PAY_LATER}, {"eligibility": 1}),
+        ({"required": 0b111, "known": 0b1}, {"need": 0.3333}),
         (
             {"verdicts": PAY_LATER, "rate_told": PAY_LATER, "fee_told": PAY_LATER},
             {"eligibility": 1, "terms": 1},
@@ -87,7 +89,8 @@ def test_the_ideal_of_a_sale_and_of_a_service_dialogue(desk):
         account, abs=1e-8
     )
     solve = 0.15 * D1 + 0.30 * D2 + 0.20 * D2
-    assert desk.state("service", questions=0).ideal == pytest.approx(solve, abs=1e-8)
+    for problem in (0, 1):
+        assert desk.state("service", questions=0, problem=problem).ideal == pytest.approx(solve, abs=1e-8)
 
 
 def test_the_best_possible_sale_scores_one(desk):

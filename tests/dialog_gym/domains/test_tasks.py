@@ -238,7 +238,7 @@ def test_broken_profiles_requests_and_scenarios():
     [
         (lambda: DOMAIN.task(4096), "task index 4096 is outside 0..4095 of split 'test'"),
         (lambda: DOMAIN.task(-1), "outside 0..4095"),
-        (lambda: space(split="dev"), "unknown split 'dev'; choose from: train, validation, test"),
+        (lambda: space(split="dev"), "unknown split 'dev'; known: test, train, validation"),
         (lambda: space(scenario="chat"), "unknown scenario 'chat'"),
         (lambda: DOMAIN.task_by_id("credit/x"), "credit/scenario/split/level/index"),
         (lambda: space(domain=CreditDomain(styles=["grumpy"])), "unknown buyer style 'grumpy'"),

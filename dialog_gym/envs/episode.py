@@ -195,7 +195,11 @@ class Episode:
 
     def _append(self, visible: Turn, acts: tuple[DialogueAct, ...]) -> None:
         self.turns.append(visible)
-        self.record.append(visible if visible.acts == acts else visible.model_copy(update={"acts": acts}))
+        if visible.acts == acts:
+            self.record.append(visible)
+        else:  # a checked turn with other checked acts needs no second check
+            said, thought = visible.text, visible.thought
+            self.record.append(Turn.model_construct(role=visible.role, text=said, acts=acts, thought=thought))
 
     def trajectory(self, agent: str, trial: int, versions: Mapping[str, str]) -> Trajectory:
         """The finished dialogue as a record."""

@@ -289,8 +289,7 @@ def test_styles_decide_differently_on_the_same_facts(desk):
 
 
 def test_overrides_hold_for_every_style_and_unknown_names_are_refused():
-    table = Coefficients(SCALAR, {"base": 2.0}).tables["base"]
-    assert table == (2.0,) * len(STYLES)
+    assert Coefficients(SCALAR, {"base": 2.0}).tables["base"] == (2.0,) * len(STYLES)
     changes = shipped()["styles"]
     bases = [(W | changes.get(style, {}))["base"] for style in STYLES]
     assert Coefficients(ARRAYS).tables["base"].tolist() == bases

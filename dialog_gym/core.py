@@ -175,6 +175,14 @@ class Dialogue(Protocol):
         """The hidden user state and tracker now, JSON-ready."""
         ...
 
+    def snapshot(self) -> Any:
+        """What `describe` needs of the present moment: taken every turn, so it must be cheap."""
+        ...
+
+    def describe(self, snapshot: Any) -> Mapping[str, Any]:
+        """`hidden` as it was when the snapshot was taken."""
+        ...
+
     def outcome(self) -> Mapping[str, Scalar]:
         """Facts about the finished dialogue that metrics are computed from."""
         ...

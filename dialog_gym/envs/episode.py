@@ -106,7 +106,7 @@ class Episode:
         """The same turns with the acts the user meant."""
         self.rewards: list[Mapping[str, float]] = []
         self.costs: list[Mapping[str, float]] = []
-        self.states: list[Mapping[str, Any]] = []
+        self.states: list[Any] = []
         self.ended_by: EndReason | None = None
         self.failure: str | None = None
         """What went wrong when the simulator failed; the episode is then void."""
@@ -179,7 +179,7 @@ class Episode:
     def _book(self, step: Step) -> None:
         self.rewards.append(step.rewards)
         self.costs.append(step.costs)
-        self.states.append(self.dialogue.hidden())
+        self.states.append(self.dialogue.snapshot())
         self.ended_by = step.ended_by
 
     def _user_says(self, acts: Sequence[DialogueAct]) -> None:
@@ -209,5 +209,5 @@ class Episode:
         return Trajectory(
             task=self.task, agent=agent, seed=self.seed, trial=trial, turns=tuple(self.record),
             rewards=tuple(self.rewards), costs=tuple(self.costs), ended_by=self.ended_by or "max_turns",
-            outcome=outcome, states=tuple(self.states), versions=dict(versions),
+            outcome=outcome, states=tuple(map(self.dialogue.describe, self.states)), versions=dict(versions),
         )  # fmt: skip

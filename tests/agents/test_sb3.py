@@ -147,11 +147,14 @@ def test_a_policy_is_judged_on_the_suites_own_episodes(example: ModuleType) -> N
 
 @pytest.mark.slow
 def test_ppo_beats_the_script_on_held_out_tasks(example: ModuleType) -> None:
-    """Net conversion (sales less mis-sales) on the same 1,000 test tasks, four dialogues each."""
+    """Net conversion (sales less mis-sales) on all 2,000 test tasks of the suite, four dialogues each.
+
+    Measured with seed 0: PPO .167, script .147, difference +.020 (95 % interval .007 to .033).
+    """
     import torch
 
     torch.set_num_threads(1)
     model = example.train(example.STEPS)
-    keys = example.episode_keys(1000)
+    keys = example.episode_keys(2000)
     ours, theirs = example.play(example.greedy(model), keys), example.play_agent("scripted", keys)
     assert example.compare(ours, theirs, keys).low > 0

@@ -71,7 +71,7 @@ def check_oracle(level, count):
         f"{level}  oracle {sold:.3f} {refused:.3f} {walked:.3f} {served:.3f}"
         f"  script {script_sold:.3f} {script_served:.3f}"
     )
-    assert sold >= 0.70 and refused >= 0.70 and walked >= 0.65 and served >= 0.90
+    assert sold >= 0.65 and refused >= 0.75 and walked >= 0.70 and served >= 0.90
     assert sold >= script_sold + 0.05 and served >= script_served - 0.02
     assert not any(o["mis_sold"] or o["wrong_claims"] or o["wrong_verdicts"] for o in outcomes)
     assert sum(bool(o["violation_count"]) for o in outcomes) <= len(outcomes) / 500

@@ -11,7 +11,13 @@ from dialog_gym.core import DialogGymError, Task
 from dialog_gym.domains.credit.dynamics import REWARDS
 from dialog_gym.domains.credit.features import ActionMask, Features
 from dialog_gym.envs.dialogue_env import make_domain
-from dialog_gym.envs.episode import RESET_OPTIONS, checked_options, checked_render_mode, checked_weights
+from dialog_gym.envs.episode import (
+    RESET_OPTIONS,
+    checked_options,
+    checked_render_mode,
+    checked_weights,
+    weighted_sum,
+)
 from dialog_gym.envs.seeding import EpisodeSource
 from dialog_gym.ops import SCALAR
 
@@ -123,7 +129,7 @@ class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
         step = self._dialogue.step_action(indices)
         if self.render_mode:
             self._lines.append("user: " + _names(step.user_acts))
-        reward = sum(self.reward_weights[name] * value for name, value in step.rewards.items())
+        reward = weighted_sum(self.reward_weights, step.rewards)
         truncated = step.ended_by == "max_turns"
         info = self._info(step.costs) | {"rewards": step.rewards}
         if step.ended_by is not None:

@@ -20,6 +20,7 @@ from dialog_gym.envs.episode import (
     checked_render_mode,
     checked_weights,
     load_simulator,
+    weighted_sum,
 )
 from dialog_gym.envs.seeding import EpisodeSource, Prepared
 from dialog_gym.spaces import DialogueSpace, ProfileSpace, UtteranceSpace
@@ -185,7 +186,7 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
         said = episode.understand(action)
         before = len(episode.turns)
         step = episode.assistant(said)
-        reward = sum(self.reward_weights[name] * value for name, value in step.rewards.items())
+        reward = weighted_sum(self.reward_weights, step.rewards)
         # not the step's: when the simulator fails after it, the episode is void
         ended_by = episode.ended_by
         truncated = ended_by == "max_turns"

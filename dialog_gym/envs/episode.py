@@ -94,6 +94,18 @@ def _in_short(line: str) -> str:
     return line if len(line) <= 400 else f"{line[:200]} ... {line[-200:]}"
 
 
+def weighted_sum(weights: Mapping[str, float], rewards: Mapping[str, Any]) -> Any:
+    """The scalar reward, of one dialogue or of N.
+
+    Added up one by one: Python's ``sum`` compensates rounding from 3.12 on and numpy does not, and a lane of
+    a vector environment must get the very reward that a single one gets.
+    """
+    total: Any = 0.0
+    for name, value in rewards.items():
+        total = total + weights[name] * value
+    return total
+
+
 class Episode:
     """A dialogue in progress: turns, rewards and costs so far, and the user's wording."""
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from dialog_gym.core import DialogGymError, Step, Turn
 from dialog_gym.envs.dialogue_env import DialogueEnv
-from dialog_gym.envs.episode import Episode, Said
+from dialog_gym.envs.episode import Episode, Said, weighted_sum
 from dialog_gym.envs.multiagent_seats import (
     ASSISTANT,
     EXPERT,
@@ -161,8 +161,7 @@ class Table:
         self._pending, self._strategy, self._next = None, "", self.seats.order[0]
         step = self.episode.assistant(said, turn.thought, user_turn)
         self._news = dict.fromkeys(self.seats.open, step)
-        weights = self.game.reward_weights
-        earned = float(sum(weights[name] * value for name, value in step.rewards.items()))
+        earned = float(weighted_sum(self.game.reward_weights, step.rewards))
         self.rewards = {
             seat: float(step.rewards["satisfaction"]) if seat == USER else earned for seat in self.seats.open
         }

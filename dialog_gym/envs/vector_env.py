@@ -22,7 +22,7 @@ from dialog_gym.domains.credit.tracker import END, END_REASONS, RUNNING
 from dialog_gym.domains.credit.user_model import NOISE
 from dialog_gym.envs.acts_env import act_spaces
 from dialog_gym.envs.dialogue_env import make_domain
-from dialog_gym.envs.episode import checked_options, checked_weights
+from dialog_gym.envs.episode import checked_options, checked_weights, weighted_sum
 from dialog_gym.envs.seeding import EpisodeBank
 from dialog_gym.ops import ARRAYS
 
@@ -151,7 +151,7 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
                 values[waiting] = 0.0
             ended[waiting] = False
             self._begin(waiting)
-        reward = sum(self.reward_weights[name] * values for name, values in rewards.items())
+        reward = weighted_sum(self.reward_weights, rewards)
         truncated = ended & (s.ended == END["max_turns"])
         info: dict[str, Any] = {"rewards": rewards, "cost": cost}
         if ended.any():

@@ -69,18 +69,14 @@ class Scripted(Agent):
             return self._identify(m)
         customer = Customer(self.rulebook, seen, m)
         if m.open_questions:
-            return self._then_advance(customer.answer(m.open_questions[0]), customer, m)
-        return self._serve(customer, m) if "customer_service" in _scenario(seen) else self._sell(customer, m)
+            return customer.answer(m.open_questions[0])
+        return self._serve(customer, m) if _user_opened(seen) else self._sell(customer, m)
 
     def _identify(self, m: Memory) -> list[DialogueAct]:
         self.identity_asked += 1
         first = [act("greet")] if self.identity_asked == 1 else []
-        general = [q for q in m.open_questions if q == "privacy"]
-        return [*first, *([act("inform_privacy")] if general else []), act("ask_identity")]
-
-    def _then_advance(self, answer: list[DialogueAct], customer: "Customer", m: Memory) -> list[DialogueAct]:
-        """An answer alone keeps the script simple."""
-        return answer
+        wary = [act("inform_privacy")] if "privacy" in m.open_questions else []
+        return [*first, *wary, act("ask_identity")]
 
     def _sell(self, customer: "Customer", m: Memory) -> list[DialogueAct]:
         for slot in customer.unknown_slots():
@@ -127,9 +123,9 @@ class Scripted(Agent):
         return [act("acknowledge"), act("goodbye")]
 
 
-def _scenario(seen: Observation) -> str:
-    """Which scenario this is: in customer service the user spoke first."""
-    return "customer_service" if seen.dialogue and seen.dialogue[0].role == "user" else "proactive_sale"
+def _user_opened(seen: Observation) -> bool:
+    """Whether this is customer service: there the user speaks first."""
+    return bool(seen.dialogue) and seen.dialogue[0].role == "user"
 
 
 class Customer:

@@ -4,7 +4,7 @@ from dialog_gym.acts import format_acts
 from dialog_gym.agents.base import Agent
 from dialog_gym.core import DialogueAct, Observation
 from dialog_gym.domains.credit.moves import MOVES
-from dialog_gym.domains.credit.ontology import PRODUCTS, REASONS
+from dialog_gym.domains.credit.ontology import ASSISTANT_ACTS, PRODUCTS, REASONS
 
 
 class Silent(Agent):
@@ -52,8 +52,6 @@ class Random(Agent):
             "expires": "2025-12-31",
             "date": f"2025-{int(self.rng.integers(1, 13)):02d}-15",
         }
-        from dialog_gym.domains.credit.ontology import ASSISTANT_ACTS
-
         wanted = [slot.rstrip("?") for slot in ASSISTANT_ACTS[move.intent]]
         slots = {slot: values[slot] for slot in wanted if slot in values}
         return DialogueAct(intent=move.intent, slots={move.slot: move.value, **slots} if move.slot else slots)

@@ -208,7 +208,7 @@ class Domain(Protocol):
         """Begin a dialogue; ``seed`` fixes all of the user's randomness."""
         ...
 
-    def read_assistant(self, text: str, task: Task, dialogue: Sequence[Turn]) -> tuple[DialogueAct, ...]:
+    def read_assistant(self, text: str, dialogue: Sequence[Turn] = ()) -> tuple[DialogueAct, ...]:
         """The grounder: acts and claims in free agent text. Never raises, linear time."""
         ...
 

@@ -29,7 +29,6 @@ from dialog_gym.noise import mix, mix_array, text_key
 from dialog_gym.plugins import nearest
 
 SPLIT_SIZES = {"train": 65_536, "validation": 4_096, "test": 4_096}
-REAL_ROWS = 30_000
 _REAL_RANGES = {"train": (0, 20_000), "validation": (20_000, 25_000), "test": (25_000, 30_000)}
 _INCOME = 1 << NEED_SLOTS.index("income")
 

@@ -1,5 +1,6 @@
 """The oracle: sees the hidden state and does what serves this customer best. A reference, never ranked."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from dialog_gym.agents.base import Agent
@@ -33,8 +34,12 @@ class Oracle(Agent):
     def reply(self, observation: Observation) -> Turn:
         """The best turn it knows of."""
         acts = self._acts(observation.hidden)
-        text = word_assistant(acts, self.rulebook, self.wording + len(observation.dialogue))
+        text = self.word(acts, len(observation.dialogue))
         return Turn(role="assistant", text=text, acts=tuple(acts))
+
+    def word(self, acts: Sequence[DialogueAct], turn: int) -> str:
+        """The dialogue's own wording of some acts."""
+        return word_assistant(acts, self.rulebook, self.wording + turn)
 
     def _acts(self, dialogue: Any) -> list[DialogueAct]:
         s: State = dialogue.state
@@ -50,14 +55,6 @@ class Oracle(Agent):
                 act("ask_identity"),
             ]
         return guide.serve() if s.scenario == SERVICE else guide.sell()
-
-    def _identify(self, s: State, guide: "Guide") -> list[DialogueAct]:
-        """Ask who it is; never the same turn twice running."""
-        said = [act("greet")] if s.turn == 0 else []
-        said += guide.answers(public_only=True)
-        if s.turn % 2 and not said:
-            said.append(act("inform_privacy"))
-        return [*said, act("ask_identity"), *([act("empathise")] if s.frustration > 0 else [])]
 
 
 class Guide:

@@ -53,8 +53,12 @@ class Scripted(Agent):
         """The next turn of the script, in words."""
         memory = remember(observation.dialogue, lambda text: read_user(text, self.rulebook))
         acts = self._acts(observation, memory)
-        text = word_assistant(acts, self.rulebook, self.wording + len(observation.dialogue))
+        text = self.word(acts, len(observation.dialogue))
         return Turn(role="assistant", text=text, acts=tuple(acts))
+
+    def word(self, acts: Sequence[DialogueAct], turn: int) -> str:
+        """The dialogue's own wording of some acts."""
+        return word_assistant(acts, self.rulebook, self.wording + turn)
 
     # -- the script
 

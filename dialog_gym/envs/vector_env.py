@@ -202,21 +202,7 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
 
         Copies: the state's own arrays are overwritten when the next dialogues begin.
         """
-        s = self._state
-        found = {
-            "_outcome": ended,
-            "reached": s.reached,
-            "converted": s.converted,
-            "mis_sold": s.mis_sold,
-            "resolved": s.ended == END["resolved"],
-            "refused": s.ended == END["refused"],
-            "tse": self.dynamics.tracker.tse(s),
-            "satisfaction": self.dynamics.satisfaction(s),
-            "violation_count": s.violation_count,
-            "turns": s.turn,
-            "solvable": s.solvable != 0,
-            "buyer": s.buyer,
-        }
+        found = {"_outcome": ended} | self.dynamics.facts(self._state)
         return {name: values.copy() for name, values in found.items()}
 
     def _observe(self) -> np.ndarray:

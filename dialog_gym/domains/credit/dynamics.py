@@ -81,6 +81,22 @@ class Dynamics:
             "turn": where(over, -1.0, -1.0),
         }
 
+    def facts(self, s: State) -> dict[str, Lane]:
+        """Facts about dialogues that ended, by name."""
+        return {
+            "reached": s.reached,
+            "converted": s.converted,
+            "mis_sold": s.mis_sold,
+            "resolved": s.ended == END["resolved"],
+            "refused": s.ended == END["refused"],
+            "tse": self.tracker.tse(s),
+            "satisfaction": self.satisfaction(s),
+            "violation_count": s.violation_count,
+            "turns": s.turn,
+            "solvable": s.solvable != 0,
+            "buyer": s.buyer,
+        }
+
     def satisfaction(self, s: State) -> Lane:
         """1-5, from trust, calm and whether the matter was settled rightly."""
         settled = self.ops.where(s.decided & (s.mis_sold ^ True), 1.0, 0.0)

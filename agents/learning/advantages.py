@@ -1,0 +1,79 @@
+"""From named rewards to advantages: mixing, returns, GAE, group normalisation. Arrays are [dialogue, turn]."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+EPSILON = 1e-6
+"""Added to a standard deviation before dividing by it."""
+
+
+def mix_rewards(rewards: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """The weighted sum of named rewards, float32[D, T]; a reward that cannot be judged (NaN) drops out."""
+    return torch.stack([torch.nan_to_num(rewards[name], nan=0.0) * w for name, w in weights.items()]).sum(0)
+
+
+def returns_to_go(rewards: Tensor, discount: float) -> Tensor:
+    """Discounted sum of the rewards from each turn on."""
+    found, later = torch.empty_like(rewards), torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        found[:, t] = later = rewards[:, t] + discount * later
+    return found
+
+
+def gae(rewards: Tensor, values: Tensor, discount: float, gae_lambda: float) -> Tensor:
+    """Generalised advantage estimation over the turns of each dialogue (Schulman et al., arXiv 1506.02438).
+
+    Args:
+        rewards: float32[D, T], 0 after the end.
+        values: float32[D, T], expected return before each turn, 0 after the end.
+        discount: γ, per turn.
+        gae_lambda: λ.
+
+    Returns:
+        float32[D, T]: Σ_k (γλ)^k δ_{t+k} with δ_t = r_t + γ V_{t+1} − V_t.
+    """
+    after = torch.cat([values[:, 1:], torch.zeros_like(values[:, :1])], 1)
+    return returns_to_go(rewards + discount * after - values, discount * gae_lambda)
+
+
+def normalise(values: Tensor, mask: Tensor) -> Tensor:
+    """Shifted and scaled to mean 0 and deviation 1 over the mask; 0 outside."""
+    chosen = values[mask]
+    if len(chosen) < 2:
+        return torch.zeros_like(values)
+    return (values - chosen.mean()) / (chosen.std(correction=0) + EPSILON) * mask
+
+
+def group_statistics(values: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each dialogue's group.
+
+    Args:
+        values: float32[D].
+        group: int64[D].
+
+    Returns:
+        Two float32[D]; the deviation is that of the group as a population.
+    """
+    groups = int(group.max()) + 1
+    count = torch.zeros(groups).index_add_(0, group, torch.ones_like(values))
+    mean = torch.zeros(groups).index_add_(0, group, values) / count.clamp(min=1)
+    centred = values - mean[group]
+    variance = torch.zeros(groups).index_add_(0, group, centred.square()) / count.clamp(min=1)
+    return mean[group], variance.sqrt()[group]
+
+
+def group_normalise(values: Tensor, group: Tensor, *, divide: bool = True) -> Tensor:
+    """GRPO's advantage, ``(r − mean) / (std + ε)`` within each group (Shao et al., arXiv 2402.03300).
+
+    Args:
+        values: float32[D], return of each dialogue.
+        group: int64[D].
+        divide: Whether to divide by the deviation; Dr. GRPO (arXiv 2503.20783) does not.
+
+    Returns:
+        float32[D]; 0 in groups without spread.
+    """
+    mean, deviation = group_statistics(values, group)
+    return (values - mean) / (deviation + EPSILON) if divide else values - mean

@@ -1,0 +1,145 @@
+"""Demonstrations of a population of mixed quality, like logged calls of human agents.
+
+Half of the calls are made by the fixed script, a third by somebody who follows it but slips, the rest by
+somebody who nearly always knows what this customer needs. The proportions are in `POPULATION`; supervised
+fine-tuning on these calls is where every reinforcement learner starts.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dialog_gym.agents.base import Agent
+from dialog_gym.agents.oracle import Oracle
+from dialog_gym.agents.scripted import Scripted, act
+from dialog_gym.core import DialogueAct, Observation, Trajectory, Turn
+from dialog_gym.domains.credit.ontology import NEED_SLOTS
+from dialog_gym.envs.dialogue_env import DialogueEnv
+from dialog_gym.envs.episode import Episode
+from dialog_gym.noise import mix, mix_array, text_key
+from dialog_gym.rollout import agent_seed, play
+
+POPULATION = {"scripted": 0.5, "noisy-scripted": 0.35, "near-oracle": 0.15}
+"""Share of each demonstrator."""
+SLIP = 0.15
+"""Probability that a turn of ``noisy-scripted`` or ``near-oracle`` is a slip."""
+_TASK, _WHO, _BATCH = text_key("demonstration task"), text_key("demonstrator"), 64
+
+
+class NoisyScripted(Scripted):
+    """The script with slips: pressing, small talk, a question asked again, a limit or rate made up."""
+
+    name = "noisy-scripted"
+
+    def reply(self, observation: Observation) -> Turn:
+        """A turn of the script, or a slip."""
+        turn = super().reply(observation)
+        if self.rng.random() >= SLIP:
+            return turn
+        slips = self._slips()
+        acts = (slips[int(self.rng.integers(len(slips)))],)
+        text = self.word(acts, len(observation.dialogue))
+        return Turn(role="assistant", text=text, acts=acts)
+
+    def _slips(self) -> list[DialogueAct]:
+        products = list(self.rulebook.products.values())
+        product = products[int(self.rng.integers(len(products)))]
+        name = next(key for key, value in self.rulebook.products.items() if value is product)
+        slot = NEED_SLOTS[int(self.rng.integers(len(NEED_SLOTS)))]
+        amount = self.rulebook.ladder[int(self.rng.integers(len(self.rulebook.ladder)))]
+        rate = product.rates[int(self.rng.integers(len(product.rates)))]
+        return [
+            act("urge"), act("smalltalk"), act("acknowledge"), act("ask_need", slot=slot),
+            act("inform_limit", product=name, amount=amount), act("inform_rate", product=name, rate=rate),
+            act("close", product=name, amount=amount), act("goodbye"),
+        ]  # fmt: skip
+
+
+class NearOracle(Oracle):
+    """The oracle, but now and then it only does what the script would do."""
+
+    name = "near-oracle"
+
+    def __init__(self) -> None:
+        """Prepares the script to fall back on."""
+        super().__init__()
+        self.script = Scripted()
+
+    def start(self, seed: int) -> Agent:
+        """A session with a session of the script beside it."""
+        session = super().start(seed)
+        assert isinstance(session, NearOracle)
+        session.script = self.script.start(mix(seed, 1))  # type: ignore[assignment]
+        return session
+
+    def reply(self, observation: Observation) -> Turn:
+        """A turn of the oracle, or of the script."""
+        if self.rng.random() < SLIP:
+            return self.script.reply(observation)
+        return super().reply(observation)
+
+
+def demonstrator(seed: int) -> Agent:
+    """One member of the population, drawn with its proportion."""
+    makers = (Scripted, NoisyScripted, NearOracle)
+    draw = np.random.default_rng(mix(_WHO, seed)).random()
+    bounds = np.cumsum(list(POPULATION.values()))
+    return makers[int(np.searchsorted(bounds, draw * bounds[-1], side="right"))]()
+
+
+def demonstrated_episodes(
+    count: int,
+    *,
+    seed: int = 0,
+    scenario: str = "proactive_sale",
+    split: str = "train",
+    level: int = 3,
+    **options: Any,
+) -> Iterator[tuple[Episode, int, Agent]]:
+    """Fresh episodes whose customer answers the call, each with its task's index and a demonstrator.
+
+    Calls that nobody answers are left out: there is nothing to learn from them.
+
+    Args:
+        count: Number of episodes.
+        seed: Fixes tasks, customers and demonstrators.
+        scenario: ``proactive_sale`` or ``customer_service``.
+        split: Split the tasks come from.
+        level: Difficulty 0-9.
+        options: Further options of the domain.
+
+    Yields:
+        (episode, task index, demonstrator service).
+    """
+    env, found, number = DialogueEnv(scenario=scenario, split=split, level=level, **options), 0, 0
+    while found < count:
+        numbers = np.arange(number, number + _BATCH).astype(np.uint64)
+        seeds = mix_array(mix_array(np.full(_BATCH, _TASK), np.full(_BATCH, seed).astype(np.uint64)), numbers)
+        seeds = seeds >> np.uint64(1)
+        tasks = (mix_array(seeds, 1) % np.uint64(env.space.size)).astype(np.int64)
+        for episode, index in zip(env.begin_many(tasks.tolist(), seeds.tolist()), tasks, strict=True):
+            if found < count and episode.dialogue.state.reached:
+                found += 1
+                yield episode, int(index), demonstrator(episode.seed)
+        number += _BATCH
+
+
+def demonstrate(
+    count: int,
+    *,
+    seed: int = 0,
+    scenario: str = "proactive_sale",
+    split: str = "train",
+    level: int = 3,
+    **options: Any,
+) -> Iterator[Trajectory]:
+    """Finished demonstrations in words; see `demonstrated_episodes`."""
+    chosen = {"seed": seed, "scenario": scenario, "split": split, "level": level, **options}
+    for episode, _, agent in demonstrated_episodes(count, **chosen):
+        yield play(episode, agent)
+
+
+def demonstrator_session(agent: Agent, episode: Episode) -> Agent:
+    """The session of a demonstrator in an episode, with the randomness that `play` gives it."""
+    return agent.start(agent_seed(episode.task.id, episode.seed))

@@ -1,0 +1,107 @@
+"""DPO on whole dialogues: pairs of the same task, the better one preferred (Rafailov et al., arXiv 2305.18290)."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from dialog_gym.agents.learning.advantages import mix_rewards
+from dialog_gym.agents.learning.algorithm import Algorithm, option
+from dialog_gym.agents.learning.policy_gradient import PolicyGradientConfig
+from dialog_gym.agents.learning.rollout import Policy, Rollout
+
+
+@dataclass(frozen=True)
+class DPOConfig(PolicyGradientConfig):
+    """Options of DPO."""
+
+    group: int = option(8, "Dialogues per task that pairs are made from.")
+    pairs: int = option(2, "Pairs per group: best against worst, second best against second worst, ...")
+    beta: float = option(0.1, "Scale β of the log-ratio margin.")
+    sft: float = option(0.1, "Weight of the chosen dialogues' negative log-likelihood per decision.")
+    preference: float = option(1.0, "Weight of the preference loss.")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Preferred and other dialogues, row by row of the same task."""
+
+    chosen: Rollout
+    rejected: Rollout
+    margin: Tensor
+    """float32[P], the reference model's log-probability of the chosen minus that of the rejected dialogue."""
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self.margin)
+
+    def select(self, index: Tensor) -> "Pairs":
+        """Some of the pairs."""
+        return replace(
+            self,
+            chosen=self.chosen.select(index),
+            rejected=self.rejected.select(index),
+            margin=self.margin[index],
+        )
+
+
+class DPO(Algorithm):
+    """Prefer the better of two dialogues of a task, relative to the reference model."""
+
+    name = "dpo"
+    config: DPOConfig
+
+    def needs_reference(self) -> bool:
+        """Always: the loss is relative to it."""
+        return True
+
+    def prepare(self, rollout: Rollout) -> Pairs:
+        """Ranked pairs within each group."""
+        total = mix_rewards(rollout.rewards, self.config.weights).sum(1)
+        chosen, rejected = ranked_pairs(total, rollout.group, self.config.pairs)
+        first, second = rollout.select(chosen), rollout.select(rejected)
+        assert self.reference is not None
+        margins = [torch.zeros(0)]
+        with torch.no_grad():
+            for index in torch.arange(len(chosen)).split(self.config.microbatch or max(1, len(chosen))):
+                better, worse = first.select(index), second.select(index)
+                margins.append(_total(self.reference, better) - _total(self.reference, worse))
+        return Pairs(first, second, torch.cat(margins))
+
+    def loss(self, part: Pairs, whole: Pairs) -> tuple[Tensor, dict[str, Tensor]]:
+        """−log σ(β · (log-ratio of the chosen − log-ratio of the rejected)), a mean over pairs."""
+        likely = self.policy.evaluate(part.chosen).logprob
+        margin = likely.sum((1, 2)) - _total(self.policy, part.rejected) - part.margin
+        preference = -logsigmoid(self.config.beta * margin).sum() / len(whole)
+        sft = -likely.sum() / whole.chosen.mask.sum().clamp(min=1)
+        logs = {"preference": preference, "accuracy": (margin > 0).float().sum() / len(whole)}
+        return self.config.preference * preference + self.config.sft * sft, logs
+
+
+def _total(policy: Policy, rollout: Rollout) -> Tensor:
+    """Log-probability of whole dialogues, float32[D]."""
+    found: Tensor = policy.evaluate(rollout).logprob.sum((1, 2))
+    return found
+
+
+def ranked_pairs(total: Tensor, group: Tensor, pairs: int) -> tuple[Tensor, Tensor]:
+    """Indices of preferred and other dialogues, best against worst first; pairs without a difference are dropped.
+
+    Args:
+        total: float32[D], what dialogues earned.
+        group: int64[D].
+        pairs: Pairs per group.
+    """
+    chosen, rejected = [], []
+    order = torch.argsort(total, descending=True, stable=True)
+    order = order[torch.argsort(group[order], stable=True)]
+    sizes = torch.bincount(group)
+    for members in order.split(sizes[sizes > 0].tolist()):
+        for k in range(min(pairs, len(members) // 2)):
+            best, worst = members[k], members[-1 - k]
+            if total[best] > total[worst] + 1e-5:
+                chosen.append(best)
+                rejected.append(worst)
+    empty = torch.zeros(0, dtype=torch.long)
+    return (torch.stack(chosen), torch.stack(rejected)) if chosen else (empty, empty)

@@ -1,0 +1,35 @@
+"""Supervised fine-tuning: raise the likelihood of what demonstrators did."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dialog_gym.agents.learning.algorithm import Algorithm, Config, option
+from dialog_gym.agents.learning.rollout import Rollout
+
+
+@dataclass(frozen=True)
+class SFTConfig(Config):
+    """Options of supervised fine-tuning."""
+
+    demonstrations: int = option(6000, "Demonstrated sale dialogues; a fifth as many service dialogues are added.")
+    passes: int = option(6, "Passes over the demonstrations.")
+
+
+class SFT(Algorithm):
+    """Cross-entropy over the demonstrators' decisions; what the customer says is not learnt."""
+
+    name = "sft"
+    online = False
+    config: SFTConfig
+
+    def prepare(self, rollout: Rollout) -> Rollout:
+        """The demonstrations as they are."""
+        return rollout
+
+    def loss(self, part: Rollout, whole: Rollout) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean negative log-likelihood of a decision."""
+        found = self.policy.evaluate(part)
+        decisions = whole.mask.sum().clamp(min=1)
+        entropy = found.entropy.detach().sum() / decisions
+        return -found.logprob.sum() / decisions, {"entropy": entropy}

@@ -1,0 +1,1 @@
+"""Language models as agents: prompts, the shipped tiny model, and training."""

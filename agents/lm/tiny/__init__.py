@@ -1,0 +1,1 @@
+"""The shipped tiny language model, trained from scratch; see MODEL_CARD.md."""

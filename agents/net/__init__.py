@@ -1,0 +1,1 @@
+"""The net backbone: a compact torch network that plays at act level."""

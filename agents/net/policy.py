@@ -1,0 +1,167 @@
+"""The net backbone: plays and evaluates dialogues at act level, thousands at a time."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dialog_gym.agents.learning.rollout import Episodes, Evaluation, Rollout
+from dialog_gym.agents.net.arrays import ArrayDialogues
+from dialog_gym.agents.net.demonstrations import demonstrate_actions
+from dialog_gym.agents.net.network import DECISIONS, Network
+from dialog_gym.domains.credit.dynamics import REWARDS
+from dialog_gym.domains.credit.moves import MOVES
+from dialog_gym.envs.acts_env import act_spaces
+
+
+@dataclass(frozen=True)
+class NetConfig:
+    """Shape of the network and where it plays."""
+
+    hidden: int = 256
+    """Width of the trunk."""
+    split: str = "train"
+    level: int = 3
+
+
+class NetPolicy:
+    """A `Policy` over the array dynamics of a domain."""
+
+    backbone = "net"
+
+    def __init__(self, domain: Any, config: NetConfig | None = None, *, seed: int = 0) -> None:
+        """Sets up a network with random weights.
+
+        Args:
+            domain: The credit domain.
+            config: Shape and place.
+            seed: Of the weights.
+        """
+        self.domain, self.config = domain, config or NetConfig()
+        box, actions, _ = act_spaces(domain)
+        sizes = tuple(int(n) for n in actions.nvec)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.module = Network(box.shape[0], sizes, self.config.hidden)
+        self._dialogues: dict[str, ArrayDialogues] = {}
+
+    def dialogues(self, scenario: str) -> ArrayDialogues:
+        """The array dialogues of a scenario."""
+        if scenario not in self._dialogues:
+            place = {"split": self.config.split, "level": self.config.level}
+            self._dialogues[scenario] = ArrayDialogues(self.domain, scenario=scenario, **place)
+        return self._dialogues[scenario]
+
+    def clone(self) -> "NetPolicy":
+        """A frozen copy that shares the task tables."""
+        twin = copy.copy(self)
+        twin.module = copy.deepcopy(self.module).requires_grad_(False).eval()
+        return twin
+
+    # -- playing
+
+    def collect(self, episodes: Episodes, generator: torch.Generator | None) -> Rollout:
+        """Play dialogues to their end, sampling every decision; without a generator, the likeliest ones."""
+        return self._play(episodes, lambda view, turn: self._act(view, generator))
+
+    def _act(self, view: Any, generator: torch.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
+        shape = (len(view.rows), len(DECISIONS))
+        uniforms = None if generator is None else torch.rand(shape, generator=generator)
+        with torch.inference_mode():
+            seen = torch.from_numpy(view.observation), torch.from_numpy(view.allowed)
+            chosen = self.module.decide(*seen, None, uniforms)
+        return chosen.action, chosen.logprob, chosen.made
+
+    def replay(self, episodes: Episodes, actions: np.ndarray) -> Rollout:
+        """Dialogues in which given actions, int64[D, T, 6], are taken; only allowed moves are decisions."""
+
+        def act(view: Any, turn: int) -> tuple[Tensor, Tensor, Tensor]:
+            action = torch.from_numpy(np.ascontiguousarray(actions[view.rows, turn]))
+            seen = torch.from_numpy(view.observation), torch.from_numpy(view.allowed)
+            with torch.inference_mode():
+                chosen = self.module.decide(*seen, action, None)
+            # a move against the shop's rules is no example to learn from, nor what follows from it
+            logprob, made = chosen.logprob, chosen.made & (chosen.logprob[:, :2] > -1e6).all(1, keepdim=True)
+            return action, logprob * made, made
+
+        return self._play(episodes, act)
+
+    def _play(self, episodes: Episodes, act: Any) -> Rollout:
+        dialogues, count = self.dialogues(episodes.scenario), len(episodes.tasks)
+        dialogues.begin(episodes.tasks, episodes.seeds)
+        record = _Record(count, self.domain.max_turns, self.module.trunk[0].in_features)
+        turn = 0
+        while len(dialogues.rows):
+            view = dialogues.view()
+            action, logprob, made = act(view, turn)
+            turns = dialogues.step(action.numpy())
+            record.write(turn, view, (action, logprob, made), turns)
+            turn += 1
+        return record.rollout(dialogues.outcome, episodes.group)
+
+    def demonstrations(self, count: int, seed: int, scenario: str = "proactive_sale") -> Rollout:
+        """Calls of the mixed population, fitted into actions."""
+        place = {"split": self.config.split, "level": self.config.level, "scenario": scenario}
+        found = demonstrate_actions(count, max_turns=self.domain.max_turns, seed=seed, **place)
+        group = np.arange(count)
+        return self.replay(Episodes(scenario, found.tasks, found.seeds, group), found.actions)
+
+    # -- learning
+
+    def evaluate(self, rollout: Rollout, *, value: bool = False) -> Evaluation:
+        """Log-probabilities, entropies and values of a rollout's decisions now."""
+        inputs, taken = rollout.inputs, rollout.inputs["taken"]
+        rows = taken.nonzero(as_tuple=True)
+        observation = inputs["observation"][rows]
+        chosen = self.module.decide(observation, inputs["allowed"][rows], inputs["action"][rows], None)
+        shape = rollout.mask.shape
+        logprob, entropy = (
+            torch.zeros(shape).index_put(rows, part * rollout.mask[rows])
+            for part in (chosen.logprob, chosen.entropy)
+        )
+        values = None
+        if value:
+            values = torch.zeros(shape[:2]).index_put(rows, self.module.value(observation))
+        return Evaluation(logprob, entropy, values)
+
+
+class _Record:
+    """The arrays of a rollout while it is being played."""
+
+    def __init__(self, count: int, turns: int, size: int) -> None:
+        self.logprob = torch.zeros(count, turns, len(DECISIONS))
+        self.mask = torch.zeros(count, turns, len(DECISIONS), dtype=torch.bool)
+        self.rewards = np.zeros((len(REWARDS), count, turns), np.float32)
+        self.cost = np.zeros((count, turns), np.float32)
+        self.inputs = {
+            "observation": torch.zeros(count, turns, size),
+            "allowed": torch.zeros(count, turns, len(MOVES), dtype=torch.bool),
+            "action": torch.zeros(count, turns, len(DECISIONS), dtype=torch.long),
+            "taken": torch.zeros(count, turns, dtype=torch.bool),
+        }
+
+    def write(self, turn: int, view: Any, decisions: Sequence[Tensor], turns: Any) -> None:
+        """One turn of the running dialogues."""
+        rows = torch.from_numpy(view.rows)
+        action, self.logprob[rows, turn], self.mask[rows, turn] = decisions
+        self.inputs["observation"][rows, turn] = torch.from_numpy(view.observation)
+        self.inputs["allowed"][rows, turn] = torch.from_numpy(view.allowed)
+        self.inputs["action"][rows, turn] = action
+        self.inputs["taken"][rows, turn] = True
+        for i, name in enumerate(REWARDS):
+            self.rewards[i, view.rows, turn] = turns.rewards[name]
+        self.cost[view.rows, turn] = turns.cost
+
+    def rollout(self, outcome: dict[str, np.ndarray], group: np.ndarray) -> Rollout:
+        """All of it."""
+        facts = {name: torch.from_numpy(values) for name, values in outcome.items()}
+        rewards = {name: torch.from_numpy(self.rewards[i]) for i, name in enumerate(REWARDS)}
+        return Rollout(
+            logprob=self.logprob, mask=self.mask, rewards=rewards, cost=torch.from_numpy(self.cost),
+            group=torch.from_numpy(group), outcome=facts,
+            inputs=self.inputs,
+        )  # fmt: skip

@@ -1,23 +1,32 @@
 """`dialog-gym list`, `check` and `data`: what is installed, and whether one's own plug-in is right."""
 
-import os
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from dialog_gym import plugins
-from dialog_gym.cli_output import Json, Seed, say, say_json, table
+from dialog_gym.cli_output import Interrupted, Json, Seed, progress, say, say_json, table
 from dialog_gym.core import DialogGymError
+from dialog_gym.downloads import data_folder
 
 ENTRY_POINTS = ("agents", "simulators", "domains", "suites", "rewards")
-KINDS = ("agents", "simulators", "domains", "suites", "metrics", "rewards", "envs")
+KINDS = ("agents", "algorithms", "simulators", "domains", "suites", "metrics", "rewards", "envs")
 
 check = typer.Typer(
     rich_markup_mode=None, no_args_is_help=False, help="Try your own agent, simulator, suite or rulebook out."
 )
-data = typer.Typer(rich_markup_mode=None, no_args_is_help=False, help="Where data sets are looked for.")
+data = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=False, help="Public data sets: get them, see where they are."
+)
+
+DataDir = Annotated[
+    Path | None, typer.Option(help="The folder to use instead of $DIALOG_GYM_DATA.", metavar="DIR")
+]
+DATA_SETS = {"multiwoz": "dialog_gym.domains.multiwoz.releases"}
+"""Data set -> the module that knows its files: ``folder_of``, ``download``, ``take`` and ``absent``."""
 
 Plugin = Annotated[str, typer.Argument(metavar="NAME", help="A name, module:Class or path.py[:Class].")]
 
@@ -35,7 +44,7 @@ def list_plugins(
         return
     parts = []
     for name, rows in found.items():
-        head = (name, "meaning" if name == "metrics" else "from")
+        head = (name, "meaning" if name in ("algorithms", "metrics") else "from")
         body = table(head, list(rows.items())) if rows else f"{name}\nnone installed"
         parts.append(body)
     say("\n\n".join(parts))
@@ -50,6 +59,10 @@ def _found(kind: str) -> dict[str, str]:
             for name, spec in sorted(gymnasium.registry.items())
             if str(spec.entry_point).startswith("dialog_gym.")
         }
+    if kind == "algorithms":
+        from dialog_gym.agents.learning import registry
+
+        return {name: registry.about(name) for name in registry.names()}
     if kind == "metrics":
         from dialog_gym.metrics import METRICS
 
@@ -192,18 +205,49 @@ def _tried(name: str, test: Callable[[], str]) -> Any:
 
 
 @data.command("path")
-def data_path(
-    data_dir: Annotated[
-        Path | None, typer.Option(help="The folder to use instead of $DIALOG_GYM_DATA.", metavar="DIR")
+def data_path(data_dir: DataDir = None, json: Json = False) -> None:
+    """Print where data sets are looked for.
+
+    That is --data-dir, else the environment variable DIALOG_GYM_DATA, else your cache folder.
+    """
+    folder = data_folder(data_dir)
+    if json:
+        say_json({"path": str(folder), "exists": folder.is_dir()})
+        return
+    say(str(folder) if folder.is_dir() else f"{folder} (there is no such folder)")
+
+
+@data.command("get")
+def data_get(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(DATA_SETS)}.")],
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="DIR", help="Take the files from this folder instead of downloading them."
+        ),
     ] = None,
+    data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Print where data sets are looked for: --data-dir, else the environment variable DIALOG_GYM_DATA."""
-    chosen = str(data_dir) if data_dir else os.environ.get("DIALOG_GYM_DATA", "")
-    if not chosen:
-        raise DialogGymError("no data folder is set: give --data-dir or set DIALOG_GYM_DATA")
-    folder = Path(chosen)
+    """Download a public data set, or take it from a folder; every file is verified.
+
+    What is already there is left alone, and a download that was stopped goes on where it was.
+    """
+    if name not in DATA_SETS:
+        raise DialogGymError(f"unknown data set {name!r}; {plugins.nearest(name, DATA_SETS)}")
+    if source and not source.is_dir():
+        raise DialogGymError(f"no such folder: {source}")
+    releases = import_module(DATA_SETS[name])
+    folder = releases.folder_of(data_dir)
+    try:
+        with progress(name) as bar:
+            got = releases.take(source, folder, bar) if source else releases.download(folder, bar)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; the same command goes on where it was") from None
+    left = releases.absent(folder)
     if json:
-        say_json({"path": chosen, "exists": folder.is_dir()})
+        say_json({"path": str(folder), "files": [str(path) for path in got], "missing": left})
         return
-    say(chosen if folder.is_dir() else f"{chosen} (there is no such folder)")
+    say(f"{name}: {len(got)} files {'taken' if source else 'downloaded'}, now in {folder}")
+    if left:
+        say(f"{len(left)} files of the release are missing ({left[0]}, ...); without --from they are fetched")

@@ -1,0 +1,1 @@
+"""MultiWOZ: the corpus, its seven databases and its user goals."""

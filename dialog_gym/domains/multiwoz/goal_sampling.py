@@ -1,0 +1,166 @@
+"""Goals drawn with the corpus's statistics, each of them satisfiable.
+
+`goal_model.json` (``scripts/pack_multiwoz.py``) has the statistics: which domains in which order, which
+slots together, which values, what is requested or booked, how often a search or a booking fails first, and
+how often domains share a value (the same day, the same group of people). Values that leave no match are
+drawn again, so combinations follow the databases and the shares of values differ a little from the
+corpus's.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, Final
+
+from dialog_gym.core import DialogGymError
+from dialog_gym.domains.multiwoz.database import Database, load_database
+from dialog_gym.domains.multiwoz.goals import DomainGoal, MultiWozGoal
+from dialog_gym.domains.multiwoz.ontology import BOOKABLE, ENTITY
+from dialog_gym.noise import mix, text_key, uniform
+
+_TRIES: Final = 1000
+_FAIL_TRIES: Final = 20
+_STREAM: Final = text_key("multiwoz goal")
+
+
+class Draws:
+    """Uniform draws of one key, one after the other."""
+
+    def __init__(self, key: int) -> None:
+        self._key, self._count = mix(key, _STREAM), 0
+
+    def next(self) -> float:
+        """A number in (0, 1)."""
+        self._count += 1
+        return uniform(self._key, self._count)
+
+    def happens(self, share: float) -> bool:
+        """True with a probability."""
+        return self.next() < share
+
+    def pick(self, weights: Iterable[tuple[Any, float]]) -> Any:
+        """An item in proportion to its weight."""
+        pairs = list(weights)
+        left = self.next() * sum(weight for _, weight in pairs)
+        for item, weight in pairs:
+            left -= weight
+            if left < 0:
+                return item
+        return pairs[-1][0]
+
+
+@lru_cache(maxsize=1)
+def load_goal_model() -> Mapping[str, Any]:
+    """The shipped statistics, read once."""
+    path = files("dialog_gym.domains.multiwoz").joinpath("goal_model.json")
+    model: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return model
+
+
+class GoalSampler:
+    """Draws goals: the same key, the same goal, on every machine."""
+
+    def __init__(self, database: Database | None = None, model: Mapping[str, Any] | None = None) -> None:
+        """``database`` and ``model`` default to the shipped ones."""
+        self.database = database or load_database()
+        self.model = model or load_goal_model()
+
+    def sample(self, key: int, domains: Sequence[str] | None = None) -> MultiWozGoal:
+        """A goal.
+
+        Args:
+            key: Fixes it; any integer.
+            domains: The domains in their order, instead of drawing them.
+
+        Raises:
+            DialogGymError: unknown domains, or no satisfiable goal was found (only with one's own database).
+        """
+        draws = Draws(key)
+        order = tuple(domains or draws.pick(self.model["domains"]))
+        if unknown := [domain for domain in order if domain not in self.model["domain"]]:
+            raise DialogGymError(f"unknown domain {unknown[0]!r}; known: {', '.join(self.model['domain'])}")
+        found: dict[str, DomainGoal] = {}
+        # the taxi goes between the other places, so it is settled when they are
+        for domain in sorted(order, key=lambda name: name == "taxi"):
+            found[domain] = self._taxi(draws, found) if domain == "taxi" else self._part(domain, draws, found)
+        return MultiWozGoal(id=f"sampled-{key}", domains={domain: found[domain] for domain in order})
+
+    def _part(self, domain: str, draws: Draws, others: Mapping[str, DomainGoal]) -> DomainGoal:
+        statistics, table = self.model["domain"][domain], self.database[domain]
+        booking = domain in BOOKABLE and draws.happens(statistics["book"])
+        slots = draws.pick(statistics["info_slots"])
+        for tried in range(_TRIES):
+            shared = others if tried < _TRIES // 2 else {}
+            info = {slot: self._value(domain, slot, draws, shared) for slot in slots}
+            requests = () if booking else self._requests(domain, info, draws)
+            if any(row.keys() >= set(requests) for row in table.rows_of(table.mask(info))):
+                break
+        else:
+            raise DialogGymError(f"the database has no {domain} for goals with {', '.join(slots)}")
+        fail_info = self._fail_info(domain, info, draws)
+        book = self._book(domain, draws, others) if booking else {}
+        fail_book = self._fail_book(domain, book, draws) if booking else {}
+        return DomainGoal(info=info, fail_info=fail_info, book=book, fail_book=fail_book, requests=requests)
+
+    def _value(self, domain: str, slot: str, draws: Draws, others: Mapping[str, DomainGoal]) -> str:
+        """A value, or the one that another domain of the goal has."""
+        same = [known for part in others.values() if (known := _like(part, slot))]
+        share = self.model["shared"].get("day" if slot == "bookday" else slot, 0.0)
+        if same and draws.happens(share):
+            return same[0]
+        value: str = draws.pick(self.model["domain"][domain]["values"][slot].items())
+        return value
+
+    def _requests(self, domain: str, info: Mapping[str, str], draws: Draws) -> tuple[str, ...]:
+        """Slots to ask about: nobody asks about what they have asked for."""
+        possible = [
+            pair for pair in self.model["domain"][domain]["request_slots"] if not info.keys() & set(pair[0])
+        ]
+        return tuple(draws.pick(possible)) if possible else ()
+
+    def _fail_info(self, domain: str, info: Mapping[str, str], draws: Draws) -> dict[str, str]:
+        """Constraints to try first, without a match: one value of ``info`` replaced."""
+        statistics = self.model["domain"][domain]
+        weights = [(slot, share) for slot, share in statistics["fail_slots"].items() if slot in info]
+        if ENTITY[domain] in info or not weights or not draws.happens(statistics["fail"]):
+            return {}
+        for _ in range(_FAIL_TRIES):
+            slot = draws.pick(weights)
+            first = {**info, slot: draws.pick(statistics["fail_values"][slot].items())}
+            if not self.database[domain].mask(first):
+                return first
+        return {}
+
+    def _book(self, domain: str, draws: Draws, others: Mapping[str, DomainGoal]) -> dict[str, str]:
+        return {slot: self._value(domain, slot, draws, others) for slot in BOOKABLE[domain]}
+
+    def _fail_book(self, domain: str, book: Mapping[str, str], draws: Draws) -> dict[str, str]:
+        statistics = self.model["domain"][domain]
+        if not statistics["fail_book_slots"] or not draws.happens(statistics["fail_book"]):
+            return {}
+        slot = draws.pick(statistics["fail_book_slots"].items())
+        others = [pair for pair in statistics["values"][slot].items() if pair[0] != book[slot]]
+        return {slot: draws.pick(others)}
+
+    def _taxi(self, draws: Draws, others: Mapping[str, DomainGoal]) -> DomainGoal:
+        """Alone: from a place to a place. With others: between them, in time for a booked table."""
+        table = others["restaurant"].book.get("booktime") if "restaurant" in others else None
+        if table:
+            info = {"arriveby": table}
+        elif others:
+            info = {"leaveat": self._value("taxi", "leaveat", draws, {})}
+        else:
+            kinds = self.model["domain"]["taxi"]["info_slots"]
+            slots = draws.pick(pair for pair in kinds if {"departure", "destination"} <= set(pair[0]))
+            info = {slot: self._value("taxi", slot, draws, {}) for slot in slots}
+            while info["departure"] == info["destination"]:
+                info["destination"] = self._value("taxi", "destination", draws, {})
+        return DomainGoal(info=info, requests=("type", "phone"))
+
+
+def _like(part: DomainGoal, slot: str) -> str | None:
+    """What another domain has for a slot; the day of a train and of a booking are alike."""
+    if slot in ("day", "bookday"):
+        return part.info.get("day") or part.book.get("bookday")
+    return part.info.get(slot) or part.book.get(slot)

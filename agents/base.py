@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ class Agent:
     name = "agent"
     sees_hidden_state = False
     """Only references such as the oracle set this; the board marks them and never ranks them."""
+    sees_act_view = False
+    """Whether observations carry the act-level view (`ActView`); it shows nothing hidden."""
 
     rng: np.random.Generator
 
@@ -70,11 +73,15 @@ class CallableAgent(Agent):
 
 
 def load_agent(spec: Any, options: Mapping[str, Any] | None = None) -> Any:
-    """An agent from a name, ``module:Object``, ``path.py[:Object]``, a class, a function or an object.
+    """An agent from a name, a trained agent's folder, ``module:Object``, ``path.py[:Object]``, a class, ...
+
+    A function or any object with ``start`` will do, too.
 
     Raises:
         DialogGymError: it cannot be found, built, or is no agent.
     """
+    if isinstance(spec, str | Path) and _is_folder(str(spec)):
+        return _trained(Path(spec))
     found = plugins.load("agents", spec) if isinstance(spec, str) else spec
     label = spec if isinstance(spec, str) else getattr(found, "__name__", type(found).__name__)
     if isinstance(found, type):
@@ -91,3 +98,23 @@ def load_agent(spec: Any, options: Mapping[str, Any] | None = None) -> Any:
     raise DialogGymError(
         f"{label!r} is no agent: it needs start(seed) -> session with reply(observation), or be callable"
     )
+
+
+def _is_folder(spec: str) -> bool:
+    """Whether a name means a trained agent's folder; registered names come first.
+
+    Raises:
+        DialogGymError: it is written like a path, but nothing is there.
+    """
+    if spec in plugins.names("agents") or ":" in spec or spec.endswith(".py"):
+        return False
+    path = Path(spec)
+    if len(path.parts) > 1 and not path.is_dir():
+        raise DialogGymError(f"no such folder: {spec}; a trained agent is named by the folder of its run")
+    return path.is_dir()
+
+
+def _trained(folder: Path) -> Agent:
+    from dialog_gym.agents.learning.trained import load_trained  # torch is imported for trained agents only
+
+    return load_trained(folder)

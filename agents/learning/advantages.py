@@ -1,4 +1,4 @@
-"""From named rewards to advantages: mixing, returns, GAE, group normalisation. Arrays are [dialogue, turn]."""
+"""From named rewards to advantages: mixing, returns, GAE, groups. Arrays are [dialogue, turn]."""
 
 from collections.abc import Mapping
 
@@ -7,11 +7,17 @@ from torch import Tensor
 
 EPSILON = 1e-6
 """Added to a standard deviation before dividing by it."""
+ROUNDING = 1e-6
+"""A deviation below this share of the mean is rounding: there is no spread."""
 
 
 def mix_rewards(rewards: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """The weighted sum of named rewards, float32[D, T]; a reward that cannot be judged (NaN) drops out."""
-    return torch.stack([torch.nan_to_num(rewards[name], nan=0.0) * w for name, w in weights.items()]).sum(0)
+    """The weighted sum of named rewards, float32[D, T]; what cannot be judged (NaN, or absent) drops out."""
+    total = torch.zeros_like(next(iter(rewards.values())))
+    for name, weight in weights.items():
+        if name in rewards:
+            total = total + torch.nan_to_num(rewards[name], nan=0.0) * weight
+    return total
 
 
 def returns_to_go(rewards: Tensor, discount: float) -> Tensor:
@@ -43,7 +49,13 @@ def normalise(values: Tensor, mask: Tensor) -> Tensor:
     chosen = values[mask]
     if len(chosen) < 2:
         return torch.zeros_like(values)
-    return (values - chosen.mean()) / (chosen.std(correction=0) + EPSILON) * mask
+    mean, deviation = chosen.mean(), chosen.std(correction=0)
+    return torch.where(_spread(mean, deviation), (values - mean) / (deviation + EPSILON), 0.0) * mask
+
+
+def _spread(mean: Tensor, deviation: Tensor) -> Tensor:
+    """Whether values differ by more than rounding."""
+    return deviation > ROUNDING * mean.abs()
 
 
 def group_statistics(values: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,4 +88,10 @@ def group_normalise(values: Tensor, group: Tensor, *, divide: bool = True) -> Te
         float32[D]; 0 in groups without spread.
     """
     mean, deviation = group_statistics(values, group)
-    return (values - mean) / (deviation + EPSILON) if divide else values - mean
+    scaled = (values - mean) / (deviation + EPSILON) if divide else values - mean
+    return torch.where(_spread(mean, deviation), scaled, 0.0)
+
+
+def has_spread(values: Tensor, group: Tensor) -> Tensor:
+    """bool[D], whether the dialogues of each one's group earned different returns, float32[D]."""
+    return _spread(*group_statistics(values, group))

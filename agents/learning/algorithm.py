@@ -1,6 +1,7 @@
 """What all algorithms share: a policy, an optimiser, and minibatches of whole dialogues."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -39,10 +40,30 @@ class Config:
     learning_rate: float = option(1e-3, "Step size of Adam at the start.")
     anneal: bool = option(True, "Let the step size fall linearly to a tenth over the run.")
     minibatch: int = option(256, "Dialogues per gradient step.")
-    microbatch: int = option(0, "Dialogues per backward pass; smaller ones are accumulated. 0: the minibatch.")
+    microbatch: int = option(0, "Dialogues per backward pass, to be accumulated. 0: the minibatch.")
     epochs: int = option(1, "Passes over each batch of dialogues.")
     max_gradient: float = option(1.0, "Gradients are clipped to this norm.")
     weight_decay: float = option(0.0, "Decoupled weight decay.")
+
+
+WEIGHTS: Mapping[str, float] = {
+    "conversion": 3.0, "resolution": 3.0, "honest_refusal": 1.5, "progress": 1.0, "propensity": 1.0,
+    "mis_sale": 2.0, "violation": 0.5, "satisfaction": 0.1, "turn": 0.01,
+}  # fmt: skip
+"""Weights of the named rewards: the environment's, but a broken rule is dear."""
+
+
+@dataclass(frozen=True)
+class OnlineConfig(Config):
+    """Options of algorithms that learn from dialogues they play themselves."""
+
+    learning_rate: float = option(7e-4, "Step size of Adam at the start.")
+    dialogues: int = option(4096, "Dialogues played per iteration.")
+    epochs: int = option(2, "Passes over each batch of dialogues.")
+    minibatch: int = option(512, "Dialogues per gradient step.")
+    weights: Mapping[str, float] = field(
+        default_factory=lambda: dict(WEIGHTS), metadata={"help": "Weights of named rewards, NAME=W,..."}
+    )
 
 
 class Algorithm:
@@ -117,7 +138,8 @@ class Algorithm:
                 logs[name] = logs.get(name, 0.0) + float(value.detach())
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.max_gradient or float("inf"))
         if not (torch.isfinite(norm) and math.isfinite(logs["loss"])):
-            raise TrainingError(f"the loss is {logs['loss']} and the gradient's norm {float(norm)}: not finite")
+            found = f"the loss is {logs['loss']} and the gradient's norm {float(norm)}"
+            raise TrainingError(f"{found}: not finite")
         self.optimizer.step()
         return logs | {"gradient": float(norm)}
 

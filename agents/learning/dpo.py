@@ -1,4 +1,4 @@
-"""DPO on whole dialogues: pairs of the same task, the better one preferred (Rafailov et al., arXiv 2305.18290)."""
+"""DPO on whole dialogues: of two of a task, the better is preferred (Rafailov et al., arXiv 2305.18290)."""
 
 from dataclasses import dataclass, replace
 
@@ -7,13 +7,12 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from dialog_gym.agents.learning.advantages import mix_rewards
-from dialog_gym.agents.learning.algorithm import Algorithm, option
-from dialog_gym.agents.learning.policy_gradient import PolicyGradientConfig
+from dialog_gym.agents.learning.algorithm import Algorithm, OnlineConfig, option
 from dialog_gym.agents.learning.rollout import Policy, Rollout
 
 
 @dataclass(frozen=True)
-class DPOConfig(PolicyGradientConfig):
+class DPOConfig(OnlineConfig):
     """Options of DPO."""
 
     group: int = option(8, "Dialogues per task that pairs are made from.")
@@ -61,10 +60,12 @@ class DPO(Algorithm):
         total = mix_rewards(rollout.rewards, self.config.weights).sum(1)
         chosen, rejected = ranked_pairs(total, rollout.group, self.config.pairs)
         first, second = rollout.select(chosen), rollout.select(rejected)
+        if not len(chosen):
+            return Pairs(first, second, torch.zeros(0))
         assert self.reference is not None
-        margins = [torch.zeros(0)]
+        margins = []
         with torch.no_grad():
-            for index in torch.arange(len(chosen)).split(self.config.microbatch or max(1, len(chosen))):
+            for index in torch.arange(len(chosen)).split(self.config.microbatch or len(chosen)):
                 better, worse = first.select(index), second.select(index)
                 margins.append(_total(self.reference, better) - _total(self.reference, worse))
         return Pairs(first, second, torch.cat(margins))
@@ -86,7 +87,7 @@ def _total(policy: Policy, rollout: Rollout) -> Tensor:
 
 
 def ranked_pairs(total: Tensor, group: Tensor, pairs: int) -> tuple[Tensor, Tensor]:
-    """Indices of preferred and other dialogues, best against worst first; pairs without a difference are dropped.
+    """Indices of preferred and other dialogues, best against worst; equal ones make no pair.
 
     Args:
         total: float32[D], what dialogues earned.

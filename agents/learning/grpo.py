@@ -1,8 +1,8 @@
 """GRPO: advantages relative to other dialogues of the same task, no value network (arXiv 2402.03300).
 
 Options of later papers are switches: DAPO's higher upper clip and dropping of groups without spread
-(arXiv 2503.14476), Dr. GRPO's missing division by the deviation and constant length (arXiv 2503.20783), GDPO's
-normalise-each-reward-then-sum, and DuCA's separate normalisation of turn- and session-level advantages
+(arXiv 2503.14476), Dr. GRPO's missing division by the deviation and constant length (arXiv 2503.20783),
+GDPO's normalise-each-reward-then-sum, and DuCA's separate normalisation of turn- and session-level advantages
 (arXiv 2603.01481).
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dialog_gym.agents.learning.advantages import (
     group_normalise,
-    group_statistics,
+    has_spread,
     mix_rewards,
     normalise,
     returns_to_go,
@@ -53,7 +53,7 @@ class GRPO(PolicyGradient):
         session = {name: values.sum(1, keepdim=True) for name, values in self._discounted(rollout).items()}
         if self.config.drop_equal:
             total = mix_rewards(session, self.config.weights).squeeze(1)
-            spread = (group_statistics(total, rollout.group)[1] > 1e-5).nonzero().squeeze(1)
+            spread = has_spread(total, rollout.group).nonzero().squeeze(1)
             rollout, session = rollout.select(spread), {n: v[spread] for n, v in session.items()}
         if not len(rollout):
             return Advised(rollout, {"advantage": torch.zeros(0, rollout.mask.shape[1])})
@@ -79,8 +79,10 @@ class GRPO(PolicyGradient):
 
     def _separate(self, rollout: Rollout, session: dict[str, Tensor]) -> Tensor:
         """The sum of a session-level advantage and one from the turn rewards that are still to come."""
-        about_session = {name: values for name, values in session.items() if name in SESSION}
+        about_session = {n: v for n, v in session.items() if n in SESSION and n in self.config.weights}
         about_turns = {name: w for name, w in self.config.weights.items() if name not in SESSION}
         turns = returns_to_go(mix_rewards(rollout.rewards, about_turns), self.config.discount)
-        whole = self._session_advantage(about_session, rollout.group)[:, None] * rollout.turns
-        return whole + normalise(turns, rollout.turns)
+        advantage = normalise(turns, rollout.turns)
+        if about_session:
+            advantage += self._session_advantage(about_session, rollout.group)[:, None] * rollout.turns
+        return advantage

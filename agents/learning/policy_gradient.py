@@ -1,40 +1,28 @@
 """The clipped policy gradient that PPO and GRPO share; they differ in where advantages come from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from dialog_gym.agents.learning.advantages import mix_rewards, normalise, returns_to_go
-from dialog_gym.agents.learning.algorithm import Algorithm, Config, option
+from dialog_gym.agents.learning.algorithm import Algorithm, OnlineConfig, option
 from dialog_gym.agents.learning.rollout import Policy, Rollout
-
-WEIGHTS: Mapping[str, float] = {
-    "conversion": 3.0, "resolution": 3.0, "honest_refusal": 1.5, "progress": 1.0, "propensity": 1.0,
-    "mis_sale": 2.0, "violation": 0.5, "satisfaction": 0.1, "turn": 0.01,
-}  # fmt: skip
-"""Weights of the named rewards: the environment's, but a broken rule costs as much as half a stage of the funnel."""
 
 
 @dataclass(frozen=True)
-class PolicyGradientConfig(Config):
+class PolicyGradientConfig(OnlineConfig):
     """Options of PPO, GRPO and what is built on them."""
 
-    dialogues: int = option(2048, "Dialogues played per iteration.")
-    epochs: int = option(2, "Passes over each batch of dialogues.")
-    minibatch: int = option(512, "Dialogues per gradient step.")
     clip_low: float = option(0.2, "The probability ratio is clipped at 1 - this.")
     clip_high: float = option(0.2, "The probability ratio is clipped at 1 + this; DAPO uses 0.28.")
     kl: float = option(0.0, "Weight of the KL term to the reference model (k3 estimator).")
-    entropy: float = option(0.0, "Weight of the entropy bonus.")
+    entropy: float = option(0.01, "Weight of the entropy bonus.")
     discount: float = option(1.0, "Discount per turn.")
     length: Literal["token", "dialogue", "constant"] = option(
-        "token", "The loss is a mean over decisions, over dialogues' means, or divided by a constant (Dr. GRPO)."
-    )
-    weights: Mapping[str, float] = field(
-        default_factory=lambda: dict(WEIGHTS), metadata={"help": "Weights of named rewards, NAME=W,..."}
+        "token", "The loss is a mean over decisions, over dialogues, or over a constant (Dr. GRPO)."
     )
 
 
@@ -63,9 +51,7 @@ class PolicyGradient(Algorithm):
     config: PolicyGradientConfig
     wants_value: ClassVar[bool] = False
 
-    def __init__(
-        self, policy: Policy, config: PolicyGradientConfig, reference: Policy | None = None
-    ) -> None:
+    def __init__(self, policy: Policy, config: PolicyGradientConfig, reference: Policy | None = None) -> None:
         """See `Algorithm`."""
         super().__init__(policy, config, reference)
 
@@ -117,7 +103,7 @@ class PolicyGradient(Algorithm):
         return torch.zeros(()), {}
 
     def share(self, part: Rollout, whole: Rollout) -> Tensor:
-        """Weight of each decision in the means, float32[D, T, K]; they sum to 1 over the whole ("constant": not)."""
+        """Weight of each decision in the means, float32[D, T, K]; but for "constant" they sum to 1."""
         mask = part.mask.float()
         match self.config.length:
             case "token":
@@ -129,6 +115,6 @@ class PolicyGradient(Algorithm):
 
 
 def k3(logprob: Tensor, reference: Tensor) -> Tensor:
-    """Estimate of KL(π ‖ π_ref) per decision, ``π_ref/π − log(π_ref/π) − 1`` (Schulman's k3); never negative."""
+    """Schulman's k3 estimate of KL(π ‖ π_ref), ``π_ref/π − log(π_ref/π) − 1``; never negative."""
     difference = reference - logprob
     return difference.exp() - difference - 1

@@ -1,4 +1,4 @@
-"""PPO: a value network and generalised advantage estimation over turns (Schulman et al., arXiv 1707.06347)."""
+"""PPO: a value network and advantage estimation over turns (Schulman et al., arXiv 1707.06347)."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -31,8 +31,8 @@ class PPO(PolicyGradient):
     def advise(self, rollout: Rollout) -> Advised:
         """GAE on the policy's own values, normalised over the batch's turns."""
         rewards = mix_rewards(rollout.rewards, self.config.weights)
-        with torch.no_grad():
-            values = self._values(rollout)
+        parts = torch.arange(len(rollout)).split(self.config.microbatch or len(rollout))
+        values = torch.cat([self.policy.values(rollout.select(index)) for index in parts])
         advantage = gae(rewards, values, self.config.discount, self.config.gae_lambda) * rollout.turns
         extra = {
             "advantage": normalise(advantage, rollout.turns),
@@ -40,11 +40,6 @@ class PPO(PolicyGradient):
             "value": values,
         }
         return Advised(rollout, extra)
-
-    def _values(self, rollout: Rollout) -> Tensor:
-        parts = torch.arange(len(rollout)).split(self.config.microbatch or len(rollout))
-        found = [self.policy.evaluate(rollout.select(index), value=True).value for index in parts]
-        return torch.cat([value for value in found if value is not None])
 
     def more_loss(self, part: Advised, whole: Advised, found: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """Squared error of the value, a mean over turns."""

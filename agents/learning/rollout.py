@@ -8,6 +8,7 @@ decision and so is in no loss.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -30,7 +31,7 @@ class Rollout:
     group: Tensor
     """int64[D]; dialogues of one group share the task and the customer's randomness."""
     outcome: Mapping[str, Tensor]
-    """Facts about the finished dialogues, [D] each (``converted``, ``reached``, ``truncated``, ``tse``, ...)."""
+    """Facts about the finished dialogues, [D] each (``converted``, ``reached``, ``truncated``, ...)."""
     inputs: Mapping[str, Tensor]
     """What the backbone needs to evaluate the decisions again, [D, ...] each."""
 
@@ -93,8 +94,8 @@ class Evaluation(NamedTuple):
     entropy: Tensor
     """float32[D, T, K], entropy of the distribution each decision was drawn from; 0 outside the mask."""
     value: Tensor | None
-    """float32[D, T], expected return before each turn, 0 after the end; None when not asked for. The turn limit
-    is part of the task and every observation shows the turn, so nothing is expected beyond it."""
+    """float32[D, T], expected return before each turn, 0 after the end; None when not asked for. The turn
+    limit is part of the task and every observation shows the turn, so nothing is expected beyond it."""
 
 
 class Episodes(NamedTuple):
@@ -114,21 +115,36 @@ class Policy(Protocol):
 
     backbone: str
     """``net`` or ``lm``."""
-    module: torch.nn.Module
-    """What is trained, value head included."""
 
-    def collect(self, episodes: Episodes, generator: torch.Generator) -> Rollout:
-        """Play dialogues, sampling every decision."""
+    @property
+    def module(self) -> torch.nn.Module:
+        """What is trained, value head included."""
+        ...
+
+    def collect(self, episodes: Episodes, generator: torch.Generator | None) -> Rollout:
+        """Play dialogues, sampling every decision; without a generator, taking the likeliest ones."""
         ...
 
     def evaluate(self, rollout: Rollout, *, value: bool = False) -> Evaluation:
         """Log-probabilities of the rollout's decisions under the present parameters."""
         ...
 
-    def demonstrations(self, count: int, seed: int) -> Rollout:
+    def values(self, rollout: Rollout) -> Tensor:
+        """Expected return before each turn as in `Evaluation.value`, without gradients."""
+        ...
+
+    def demonstrations(self, count: int, seed: int, scenario: str = "proactive_sale") -> Rollout:
         """Demonstrations of the mixed population (`demonstrators`) as decisions of this backbone."""
         ...
 
     def clone(self) -> "Policy":
         """A frozen copy: a reference model."""
+        ...
+
+    def on_split(self, split: str) -> "Policy":
+        """The same parameters, playing the tasks of another split."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write what a trained agent needs into an existing folder."""
         ...

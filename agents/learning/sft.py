@@ -12,8 +12,10 @@ from dialog_gym.agents.learning.rollout import Rollout
 class SFTConfig(Config):
     """Options of supervised fine-tuning."""
 
-    demonstrations: int = option(6000, "Demonstrated sale dialogues; a fifth as many service dialogues are added.")
-    passes: int = option(6, "Passes over the demonstrations.")
+    learning_rate: float = option(2e-3, "Step size of Adam at the start.")
+    minibatch: int = option(64, "Dialogues per gradient step.")
+    demonstrations: int = option(6000, "Demonstrated sales calls; a fifth as many service calls are added.")
+    passes: int = option(16, "Passes over the demonstrations.")
 
 
 class SFT(Algorithm):

@@ -125,7 +125,7 @@ class Decoder:
         """Self-attention of N tokens; ``stored`` is ``[2, S, groups, width, head_size]``."""
         heads, groups, size = self.heads, self.groups, self.head_size
         projected = F.linear(self._normalise(x, layer.before_attention), *layer.query_key_value)
-        query, key, value = projected.view(len(x), -1, size).split((heads, groups, groups), dim=1)
+        query, key, value = torch.split(projected.view(len(x), -1, size), [heads, groups, groups], dim=1)
         keys, values = stored
         keys[window.slots, :, window.positions] = _rotate(key, *rope)
         values[window.slots, :, window.positions] = value
@@ -144,7 +144,7 @@ class Decoder:
 
 
 def _rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Rotary position embedding (Su et al., 2021): ``[N, heads, size]`` by angles of shape ``[N, 1, size]``."""
+    """Rotary position embedding (Su et al., 2021) of ``[N, heads, size]`` by angles ``[N, 1, size]``."""
     wide = x.float()
     first, second = wide.chunk(2, dim=-1)
     return (wide * cosine + torch.cat((-second, first), dim=-1) * sine).to(x.dtype)

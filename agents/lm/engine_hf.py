@@ -8,7 +8,7 @@ new tokens of unequal lengths, so a step within a turn costs what it costs in ``
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ from dialog_gym.agents.lm.engine import Sampling
 from dialog_gym.agents.lm.engine_session import LockstepSession
 from dialog_gym.core import DialogGymError
 
+CACHED: Final = frozenset({"full_attention", "sliding_attention"})
+"""Types of layers that look at nothing but a row's keys and values, wherever these lie."""
 States: TypeAlias = list[Tensor]
 """A row's keys and values in every layer, ``[heads, length, head_dim]``; empty before anything is encoded."""
 
@@ -43,11 +45,13 @@ class HFEngine:
         """Takes a model.
 
         Raises:
-            DialogGymError: If the model is recurrent: its state is not a key-value cache.
+            DialogGymError: If the model keeps more than keys and values: a recurrent state, or convolutions.
         """
-        if getattr(model, "_is_stateful", False):
+        layers = getattr(model.config.get_text_config(decoder=True), "layer_types", None) or []
+        if getattr(model, "_is_stateful", False) or not CACHED.issuperset(layers):
             raise DialogGymError(
-                f"{type(model).__name__} keeps a recurrent state, not a key-value cache; give a transformer"
+                f"{type(model).__name__} keeps more than keys and values between tokens; give a model with "
+                "full or sliding attention only"
             )
         self.model = model
         self.version = 0
@@ -69,7 +73,7 @@ class HFSession(LockstepSession):
         opened = engine.version
         super().__init__(rows, sampling, engine.model.config, lambda: engine.version != opened)
         self._model = engine.model
-        self._few_logits = "logits_to_keep" in inspect.signature(engine.model.forward).parameters
+        self._accepts = inspect.signature(engine.model.forward).parameters
         self._cache = DynamicCache()
         self._group: list[int] = []
         self._padding: list[int] = []
@@ -84,18 +88,19 @@ class HFSession(LockstepSession):
         columns = torch.arange(ids.shape[1], device=device)
         past = torch.arange(-max(starts), 0, device=device) >= -cached
         ends, place = torch.unique(counts[:, 0] - 1, return_inverse=True)
+        extra = {"position_ids": cached + columns.minimum(counts - 1), "logits_to_keep": ends}
+        extra = {name: value for name, value in extra.items() if name in self._accepts}
         with _evaluating(self._model):
-            output = self._model(
+            logits: Tensor = self._model(
                 input_ids=ids,
                 attention_mask=torch.cat((past, columns < counts), dim=1).long(),
-                position_ids=cached + columns.minimum(counts - 1),
                 past_key_values=self._cache,
                 use_cache=True,
-                **({"logits_to_keep": ends} if self._few_logits else {}),
-            )
+                **extra,
+            ).logits
         self._padding = (ids.shape[1] - counts[:, 0]).tolist()
-        logits: Tensor = output.logits
-        return logits[torch.arange(len(rows), device=device), place if self._few_logits else counts[:, 0] - 1]
+        last = place if "logits_to_keep" in extra else counts[:, 0] - 1
+        return logits[torch.arange(len(rows), device=device), last]
 
     def _forget(self, rows: set[int]) -> None:
         self._assemble([row for row in self._group if row not in rows])
@@ -118,9 +123,8 @@ class HFSession(LockstepSession):
         width = self._cache.get_seq_length()
         end = width - self._padding[place]
         begin = end - self._encoded[self._group[place]]
-        return [
-            part[place, :, begin:end] for layer in self._cache.layers for part in (layer.keys, layer.values)
-        ]
+        layers: Any = self._cache.layers
+        return [part[place, :, begin:end] for layer in layers for part in (layer.keys, layer.values)]
 
 
 def _joined(rows: list[States], lengths: list[int]) -> DynamicCache:

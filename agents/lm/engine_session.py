@@ -21,8 +21,6 @@ from dialog_gym.core import DialogGymError
 
 STREAM: Final = noise.text_key("tokens of a language model")
 """Keeps these draws apart from others that are made with a dialogue's key."""
-_BELOW_ONE: Final = 1 - 2**-24
-"""The largest float32 below 1: its product with a sum is below the sum, so a draw never passes the end."""
 
 
 def context_length(config: PretrainedConfig) -> int:
@@ -36,7 +34,7 @@ def draw(logits: Tensor, uniforms: Tensor, temperature: float) -> tuple[list[int
 
     Args:
         logits: Shape ``[N, V]``.
-        uniforms: Draws in (0, 1), float32, shape ``[N]``; not used at temperature 0.
+        uniforms: Draws in (0, 1], float32, shape ``[N]``; not used at temperature 0.
         temperature: See `Sampling`.
 
     Returns:
@@ -50,8 +48,9 @@ def draw(logits: Tensor, uniforms: Tensor, temperature: float) -> tuple[list[int
         chosen = probabilities.argmax(dim=-1, keepdim=True)
     else:
         cumulative = probabilities.cumsum(dim=-1)
-        target = uniforms.clamp(max=_BELOW_ONE)[:, None] * cumulative[:, -1:]
-        chosen = torch.searchsorted(cumulative, target, right=True).clamp_(max=logits.shape[-1] - 1)
+        # the first token whose sum reaches the target, which is above 0: a token of probability 0 never is
+        chosen = torch.searchsorted(cumulative, uniforms[:, None] * cumulative[:, -1:])
+        chosen.clamp_(max=logits.shape[-1] - 1)  # where all sums are not a number
     logprobs: list[float] = probabilities.gather(-1, chosen).log().flatten().tolist()
     if not all(map(isfinite, logprobs)):
         raise DialogGymError(
@@ -101,7 +100,8 @@ class LockstepSession(ABC):
     def append(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> None:
         """See `Session`."""
         self._check(rows, len(tokens), "token lists")
-        for row, new in zip(rows, tokens, strict=True):
+        added = [list(new) for new in tokens]
+        for row, new in zip(rows, added, strict=True):
             if len(new) > self.room(row):
                 raise DialogGymError(
                     f"row {row} has room for {self.room(row)} more tokens, not {len(new)}: the model's "
@@ -112,8 +112,8 @@ class LockstepSession(ABC):
                     f"row {row} is given token ids {min(new)} to {max(new)}; the model has 0 to "
                     f"{self._vocabulary - 1}: is this its tokenizer?"
                 )
-        for row, new in zip(rows, tokens, strict=True):
-            self._waiting[row].extend(new)
+        for row, new in zip(rows, added, strict=True):
+            self._waiting[row] += new
 
     def sample(self, rows: Sequence[int], keys: Sequence[int]) -> list[Sampled]:
         """See `Session`."""
@@ -136,7 +136,7 @@ class LockstepSession(ABC):
             stopped = {i for i, token in zip(speaking, ids, strict=True) if token in self._sampling.stop}
             speaking = [i for i in speaking if i not in stopped and len(turns[i].ids) < limits[i]]
         return [
-            turn._replace(stopped=turn.ids[-1:] != [] and turn.ids[-1] in self._sampling.stop)
+            turn._replace(stopped=any(token in self._sampling.stop for token in turn.ids[-1:]))
             for turn in turns
         ]
 
@@ -173,7 +173,7 @@ class LockstepSession(ABC):
 
     def _uniforms(self, rows: Sequence[int], keys: Sequence[int]) -> Tensor:
         """Draws for these rows' next tokens, ``[N, max_new_tokens]``, counted by position in the row."""
-        streams = noise.mix_array(np.array([key & noise.MASK for key in keys], dtype=np.uint64), STREAM)
+        streams = noise.mix_array(np.array([int(key) & noise.MASK for key in keys], dtype=np.uint64), STREAM)
         starts = np.array([self.length(row) for row in rows], dtype=np.int64)
         counters = starts[:, None] + np.arange(self._sampling.max_new_tokens)
         return torch.from_numpy(noise.uniform_at(streams[:, None], counters).astype(np.float32))

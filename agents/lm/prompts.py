@@ -111,12 +111,13 @@ def _plainly(name: str, value: Scalar) -> str:
 
 def _paragraph(profile: Profile) -> list[str]:
     """Sentences on the known attributes; what no sentence tells as ``name: value``."""
-    sentences, told = [], set()
+    sentences: list[str] = []
+    told: set[str] = set()
     for names, sentence in _SENTENCES:
         try:
             sentences.append(sentence(profile))
             told.update(names)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             continue
     rest = [f"{_plainly(name, value)}." for name, value in profile.items() if name not in told]
     return [*sentences, *rest]

@@ -39,7 +39,7 @@ class Fitter:
                 chosen: list[int | None] = [move, NONE, *slots]
                 action = [index or 0 for index in chosen]
                 fixed = chosen
-            elif all(a is None or b is None or a == b for a, b in zip(fixed[2:], slots, strict=True)):
+            elif move != action[0] and _agree(fixed[2:], slots):
                 both = [b if a is None else a for a, b in zip(fixed[2:], slots, strict=True)]
                 return [action[0], move, *(index or 0 for index in both)]
         return action or [NONE] * 6
@@ -53,6 +53,8 @@ class Fitter:
         slots = act.slots
         product = self.products.index(str(slots["product"])) if "product" in slots else None
         amount = self._amount(slots["amount"], heard) if _is_principal(act) else None
+        if amount is None and act.intent in ("offer", "close"):
+            amount = len(self.rulebook.ladder)  # no amount: as much as was asked for
         tier = None if product is None else self._tier(product, act)
         months = MONTHS.index(int(str(slots["months"]))) if slots.get("months") in MONTHS else None
         return [product, amount, tier, months]
@@ -80,6 +82,11 @@ class Fitter:
                 return None
         said = _number(slots[_CLAIMED[act.intent]])
         return min(range(len(rates)), key=lambda tier: abs(claims[tier] - said))
+
+
+def _agree(first: Sequence[int | None], second: Sequence[int | None]) -> bool:
+    """Whether no slot has two values."""
+    return all(a is None or b is None or a == b for a, b in zip(first, second, strict=True))
 
 
 def _number(value: Scalar) -> float:

@@ -7,7 +7,6 @@ product for a greeting) are not made: they are masked out of every loss.
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,8 +14,9 @@ from dialog_gym.domains.credit.moves import MOVES
 
 DECISIONS = ("move", "second", "product", "amount", "tier", "months")
 _USES = {
-    "inform_eligibility": ("product",), "inform_limit": ("product", "amount"), "inform_rate": ("product", "tier"),
-    "inform_fees": ("product",), "inform_interest": ("product", "amount", "tier"),
+    "inform_eligibility": ("product",), "inform_limit": ("product", "amount"),
+    "inform_rate": ("product", "tier"), "inform_fees": ("product",),
+    "inform_interest": ("product", "amount", "tier"),
     "inform_instalment": ("product", "amount", "tier", "months"), "offer": ("product", "amount"),
     "close": ("product", "amount"),
 }  # fmt: skip
@@ -42,7 +42,7 @@ class Chosen(NamedTuple):
 class Network(nn.Module):
     """Policy and value. The value has a trunk of its own: its gradients are of another size."""
 
-    def __init__(self, inputs: int, sizes: tuple[int, ...], hidden: int = 256, stage: int = 64) -> None:
+    def __init__(self, inputs: int, sizes: tuple[int, ...], hidden: int = 128, stage: int = 64) -> None:
         """Sets up layers.
 
         Args:
@@ -86,11 +86,11 @@ class Network(nn.Module):
             action: int64[R, 6] to evaluate, or None to choose.
             uniforms: float32[R, 6] in [0, 1) to sample with; None takes the likeliest.
         """
-        hidden = self.stages(self.trunk(observation))
+        shape = (len(observation), -1, self.stage)
+        hidden = list(self.stages(self.trunk(observation)).view(shape).unbind(1))
         actions, logprobs, entropies, made = [], [], [], []
         for i, head in enumerate(self.heads):
-            logits = head(torch.relu(hidden[:, i * self.stage : (i + 1) * self.stage]))
-            now = self._made(i, actions, len(observation))
+            logits, now = head(torch.relu(hidden[i])), self._made(i, actions, len(observation))
             if i < 2:
                 logits = logits.masked_fill(~self._open(i, allowed, actions), _ZERO)
             logp = torch.log_softmax(logits, -1)
@@ -104,10 +104,8 @@ class Network(nn.Module):
             entropies.append(-(logp.exp() * logp).sum(-1) * now)
             made.append(now)
             if i < len(self.later):
-                told = self.later[i](choice) * now[:, None]
-                hidden = torch.cat(
-                    [hidden[:, : (i + 1) * self.stage], hidden[:, (i + 1) * self.stage :] + told], 1
-                )
+                told = (self.later[i](choice) * now[:, None]).view(shape).unbind(1)
+                hidden[i + 1 :] = [known + more for known, more in zip(hidden[i + 1 :], told, strict=True)]
         return Chosen(*(torch.stack(parts, 1) for parts in (actions, logprobs, entropies, made)))
 
     def _made(self, i: int, actions: list[Tensor], rows: int) -> Tensor:
@@ -131,11 +129,8 @@ def _choose(logp: Tensor, uniform: Tensor | None) -> Tensor:
     if uniform is None:
         return logp.argmax(-1)
     total = logp.exp().cumsum(-1)
-    return torch.searchsorted(total, (uniform * total[:, -1])[:, None], right=True).squeeze(1).clamp_(
-        max=logp.shape[1] - 1
+    return (
+        torch.searchsorted(total, (uniform * total[:, -1])[:, None], right=True)
+        .squeeze(1)
+        .clamp_(max=logp.shape[1] - 1)
     )
-
-
-def as_tensor(array: np.ndarray) -> Tensor:
-    """An array as a tensor that shares its memory."""
-    return torch.from_numpy(array)

@@ -2,28 +2,33 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from torch import Tensor
 
+from dialog_gym.agents.learning.algorithm import option
 from dialog_gym.agents.learning.rollout import Episodes, Evaluation, Rollout
 from dialog_gym.agents.net.arrays import ArrayDialogues
 from dialog_gym.agents.net.demonstrations import demonstrate_actions
 from dialog_gym.agents.net.network import DECISIONS, Network
+from dialog_gym.core import DialogGymError
 from dialog_gym.domains.credit.dynamics import REWARDS
 from dialog_gym.domains.credit.moves import MOVES
 from dialog_gym.envs.acts_env import act_spaces
+
+WEIGHTS = "net.safetensors"
 
 
 @dataclass(frozen=True)
 class NetConfig:
     """Shape of the network and where it plays."""
 
-    hidden: int = 256
-    """Width of the trunk."""
+    hidden: int = option(128, "Width of the network.")
     split: str = "train"
     level: int = 3
 
@@ -61,6 +66,39 @@ class NetPolicy:
         twin = copy.copy(self)
         twin.module = copy.deepcopy(self.module).requires_grad_(False).eval()
         return twin
+
+    def on_split(self, split: str) -> "NetPolicy":
+        """The same network, playing the tasks of another split."""
+        twin = copy.copy(self)
+        twin.config, twin._dialogues = replace(self.config, split=split), {}
+        return twin
+
+    def save(self, folder: Path) -> None:
+        """Write the weights into a folder.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        weights = {name: values.contiguous() for name, values in self.module.state_dict().items()}
+        (folder / WEIGHTS).write_bytes(safetensors.torch.save(weights))
+
+    @classmethod
+    def load(cls, folder: Path, domain: Any, config: NetConfig | None = None) -> "NetPolicy":
+        """A policy with the weights that `save` wrote; ``config`` must have the same shape.
+
+        Raises:
+            DialogGymError: there are none, they are broken, or they are those of another network.
+        """
+        policy, path = cls(domain, config), folder / WEIGHTS
+        try:
+            policy.module.load_state_dict(safetensors.torch.load(path.read_bytes()))
+        except OSError as error:
+            raise DialogGymError(f"{path}: {error.strerror}") from None
+        except safetensors.SafetensorError as error:
+            raise DialogGymError(f"{path} cannot be read: {error}") from None
+        except RuntimeError:
+            raise DialogGymError(f"{path} holds the weights of another network") from None
+        return policy
 
     # -- playing
 
@@ -123,10 +161,15 @@ class NetPolicy:
             torch.zeros(shape).index_put(rows, part * rollout.mask[rows])
             for part in (chosen.logprob, chosen.entropy)
         )
-        values = None
-        if value:
-            values = torch.zeros(shape[:2]).index_put(rows, self.module.value(observation))
+        values = torch.zeros(shape[:2]).index_put(rows, self.module.value(observation)) if value else None
         return Evaluation(logprob, entropy, values)
+
+    def values(self, rollout: Rollout) -> Tensor:
+        """Expected returns only: they need no decision."""
+        rows = rollout.inputs["taken"].nonzero(as_tuple=True)
+        with torch.inference_mode():
+            found = self.module.value(rollout.inputs["observation"][rows])
+        return torch.zeros(rollout.mask.shape[:2]).index_put(rows, found)
 
 
 class _Record:

@@ -1,0 +1,121 @@
+"""The two backbones: where their policies and agents are, their options and their defaults.
+
+Nothing here imports torch or transformers before a policy, an agent or the options are asked for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from dialog_gym.agents.learning.card import AgentCard
+from dialog_gym.agents.learning.settings import Setting, check, settings
+from dialog_gym.core import DialogGymError
+from dialog_gym.plugins import nearest
+
+if TYPE_CHECKING:
+    from dialog_gym.agents.base import Agent
+    from dialog_gym.agents.learning.rollout import Policy
+
+Values = Mapping[str, Any]
+PLACE = ("split", "level")
+"""Fields of a policy's configuration that say where it plays; the others are the model's."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One kind of policy; its class takes (domain, config, seed), its ``load`` (folder, domain, config)."""
+
+    name: str
+    policy_path: str
+    config_path: str
+    agent_path: str
+    fixed: tuple[str, ...]
+    """Options of the model that come with its weights."""
+    steps: int
+    """Environment steps of a run unless told otherwise."""
+    validation: int
+    """Dialogues of a validation unless told otherwise."""
+    changes: Mapping[str, Values] = field(default_factory=dict)
+    """Defaults of algorithms' options that are other than their own; those under ``""`` are for all."""
+
+    def defaults(self, algorithm: Any) -> dict[str, Any]:
+        """The changes for an algorithm's class, of options that it has."""
+        known = {setting.name for setting in settings(algorithm)}
+        found = {**self.changes.get("", {}), **self.changes.get(algorithm.__name__, {})}
+        return {name: value for name, value in found.items() if name in known}
+
+    def settings(self) -> list[Setting]:
+        """The model's options."""
+        return [one for one in settings(_load(self.config_path)) if one.name not in PLACE]
+
+    def policy(self, domain: Any, model: Values, *, level: int, seed: int) -> "Policy":
+        """A policy that has learnt nothing from dialogues of this shop.
+
+        Raises:
+            DialogGymError: an option is impossible, or the model cannot be loaded.
+        """
+        return cast("Policy", _load(self.policy_path)(domain, self._config(model, level), seed=seed))
+
+    def trained(self, folder: Path, domain: Any, model: Values, *, level: int) -> "Policy":
+        """The policy of a run's folder.
+
+        Raises:
+            DialogGymError: its weights are missing, broken, or of another model.
+        """
+        return cast("Policy", _load(self.policy_path).load(folder, domain, self._config(model, level)))
+
+    def _config(self, model: Values, level: int) -> Any:
+        config = _load(self.config_path)(**model, level=level)
+        check(config)
+        return config
+
+    def agent(self, folder: Path, card: AgentCard) -> "Agent":
+        """The agent of a run's folder.
+
+        Raises:
+            DialogGymError: its weights are missing or broken.
+        """
+        return cast("Agent", _load(self.agent_path).load(folder, card))
+
+
+def _load(path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+NET = Backbone(
+    "net",
+    policy_path="dialog_gym.agents.net.policy:NetPolicy",
+    config_path="dialog_gym.agents.net.policy:NetConfig",
+    agent_path="dialog_gym.agents.net.agent:NetAgent",
+    fixed=("hidden",),
+    steps=2_000_000,
+    validation=1_000,
+)
+LM = Backbone(
+    "lm",
+    policy_path="dialog_gym.agents.lm.policy:LMPolicy",
+    config_path="dialog_gym.agents.lm.policy:LMConfig",
+    agent_path="dialog_gym.agents.lm.agent:LMAgent",
+    fixed=("model", "lora", "lora_targets"),
+    steps=50_000,
+    validation=64,
+    changes={
+        "": {"learning_rate": 5e-5, "dialogues": 64, "minibatch": 16, "epochs": 1},
+        "SFTConfig": {"learning_rate": 3e-4, "demonstrations": 1_000, "passes": 2},
+    },
+)
+BACKBONES: Mapping[str, Backbone] = {one.name: one for one in (NET, LM)}
+
+
+def backbone(name: str) -> Backbone:
+    """A backbone by name.
+
+    Raises:
+        DialogGymError: there is none of this name.
+    """
+    if name not in BACKBONES:
+        raise DialogGymError(f"unknown backbone {name!r}; {nearest(name, BACKBONES)}")
+    return BACKBONES[name]

@@ -6,14 +6,11 @@ The same result whatever the number of workers; a killed run resumes without rep
 import json
 import os
 import platform
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +18,14 @@ import numpy as np
 
 import dialog_gym
 from dialog_gym.agents.base import load_agent
+from dialog_gym.benchmarks.playing import run_episodes
 from dialog_gym.benchmarks.suite import EpisodeKey, Suite
+from dialog_gym.benchmarks.training_runs import folder_of, training_of
 from dialog_gym.core import DialogGymError, Result, Trajectory
 from dialog_gym.envs.dialogue_env import DialogueEnv
 from dialog_gym.metrics import HIGHER_IS_BETTER, score_all
-from dialog_gym.rollout import play
 from dialog_gym.store import Store, StoreHeader, TrajectoryWriter, read_store, write_sorted, write_store
 from dialog_gym.store_format import config_hash, key_of
-
-CHUNK = 16
-"""Episodes handed to a worker at once: prepared together, and lost together when a slow run is killed."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +59,10 @@ class RunConfig:
         """The domain's options as JSON: hashable, and in a store's header as they are replayed."""
         return json.dumps(self.domain_options, sort_keys=True, default=str)
 
-    def header(self, agent_name: str, reference: bool = False) -> StoreHeader:
-        """The header of the run's store; ``reference``: the agent sees hidden state."""
+    def header(
+        self, agent_name: str, reference: bool = False, trained: Mapping[str, Any] | None = None
+    ) -> StoreHeader:
+        """The run's store; ``reference``: the agent sees hidden state, ``trained``: what `trained` says."""
         env = self.env(next(iter(self.suite.scenarios)))
         config = {
             "episodes": self.episodes or self.suite.size,
@@ -77,7 +74,9 @@ class RunConfig:
             "domain": self.suite.domain,
             "domain_hash": env.domain.config_hash,
             "domain_options": json.loads(self._options()),
-        }
+        } | ({"trained": dict(trained)} if trained else {})
+        if training := training_of(self.agent):
+            config["training"] = training.model_dump()
         return StoreHeader(
             suite=self.suite.name,
             suite_version=self.suite.version,
@@ -94,63 +93,6 @@ class RunConfig:
 def _env(domain: str, scenario: str, simulator: str, split: str, level: int, options: str) -> DialogueEnv:
     extra = json.loads(options)
     return DialogueEnv(domain, scenario=scenario, simulator=simulator, split=split, level=level, **extra)
-
-
-def play_chunk(config: RunConfig, agent: Any, keys: Sequence[EpisodeKey]) -> list[Trajectory]:
-    """Play some episodes of one scenario in a worker; see `stream_chunk`."""
-    return list(stream_chunk(config, agent, keys))
-
-
-def stream_chunk(config: RunConfig, agent: Any, keys: Sequence[EpisodeKey]) -> Iterator[Trajectory]:
-    """Play some episodes of one scenario, one after the other.
-
-    Args:
-        config: The run.
-        agent: An agent service, or its name.
-        keys: Episodes; all of the same scenario.
-    """
-    service = load_agent(agent)
-    env = config.env(keys[0].scenario)
-    episodes = env.begin_many([key.task_index for key in keys], [key.seed for key in keys])
-    for key, episode in zip(keys, episodes, strict=True):
-        yield play(episode, service, trial=key.trial)
-
-
-def _chunks(keys: Sequence[EpisodeKey]) -> Iterator[list[EpisodeKey]]:
-    chunk: list[EpisodeKey] = []
-    for key in keys:
-        if chunk and (len(chunk) == CHUNK or key.scenario != chunk[0].scenario):
-            yield chunk
-            chunk = []
-        chunk.append(key)
-    if chunk:
-        yield chunk
-
-
-def _ignore_interrupt() -> None:
-    """Workers leave Ctrl-C to the parent, which stops them in order."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def run_episodes(
-    config: RunConfig, agent: Any, keys: Sequence[EpisodeKey], workers: int
-) -> Iterator[list[Trajectory]]:
-    """Play episodes in chunks, in this process or over several; chunks arrive in any order."""
-    chunks = list(_chunks(keys))
-    if workers <= 1 or len(chunks) <= 1 or not isinstance(agent, str):
-        for chunk in chunks:
-            for trajectory in stream_chunk(config, agent, chunk):
-                yield [trajectory]
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ignore_interrupt)
-    try:
-        pending: set[Future[list[Trajectory]]] = {pool.submit(play_chunk, config, agent, c) for c in chunks}
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def default_store(config: RunConfig, agent_name: str, folder: Path = Path("runs")) -> Path:
@@ -186,13 +128,14 @@ def evaluate(
     """
     began = time.monotonic()
     service = load_agent(config.agent if agent is None else agent)
-    name = config.agent if agent is None else str(getattr(service, "name", "agent"))
+    known = agent is None and folder_of(config.agent) is None
+    name = config.agent if known else str(getattr(service, "name", "agent"))
     keys = config.suite.episodes(config.episodes, config.seed)
     path = store or default_store(config, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     working = _working_file(path, resume)
     reference = bool(getattr(service, "sees_hidden_state", False))
-    header, fresh = config.header(name, reference), not resume
+    header, fresh = config.header(name, reference, trained(service)), not resume
     with TrajectoryWriter(working, header, resume=resume, overwrite=fresh) as writer:
         done = {(key[0], key[1]) for key in writer.finished}
         left = [key for key in keys if (task_id(config, key), key.trial) not in done]
@@ -207,7 +150,7 @@ def evaluate(
                 on_progress(finished, len(keys))
     # in canonical order: the resampling of scores depends on it, and workers finish in any order
     trajectories = sorted(_finish(working, path).trajectories, key=key_of)
-    result = score(config, name, trajectories, reference=reference)
+    result = score(config, name, trajectories, reference=reference, facts=trained(service))
     seconds = round(time.monotonic() - began, 3)
     return result.model_copy(update={"trajectories": str(path), "wall_seconds": seconds}), trajectories
 
@@ -239,8 +182,23 @@ def task_id(config: RunConfig, key: EpisodeKey) -> str:
     return str(env.domain.task_id(env.space, key.task_index))
 
 
-def score(config: RunConfig, name: str, trajectories: Sequence[Trajectory], *, reference: bool) -> Result:
-    """The result of stored dialogues."""
+def trained(agent: Any) -> dict[str, Any]:
+    """What a trained agent says of itself for the board: backbone, environment steps, training seeds."""
+    backbone = getattr(agent, "backbone", None)
+    if backbone is None:
+        return {}
+    return {"backbone": backbone, "env_steps": int(agent.env_steps), "seeds": int(getattr(agent, "seeds", 1))}
+
+
+def score(
+    config: RunConfig,
+    name: str,
+    trajectories: Sequence[Trajectory],
+    *,
+    reference: bool,
+    facts: Mapping[str, Any],
+) -> Result:
+    """The result of stored dialogues; ``facts``: see `trained`."""
     return Result(
         agent=name,
         suite=config.suite.name,
@@ -253,6 +211,7 @@ def score(config: RunConfig, name: str, trajectories: Sequence[Trajectory], *, r
         higher_is_better=dict(HIGHER_IS_BETTER),
         reference=reference,
         versions=versions(config),
+        **facts,
     )
 
 
@@ -279,6 +238,7 @@ def grade(path: Path) -> Result:
         reference=bool(header.config.get("reference", False)),
         versions={"dialog-gym": header.package_version, "config": str(header.config_hash)},
         trajectories=str(path),
+        **header.config.get("trained", {}),
     )
 
 

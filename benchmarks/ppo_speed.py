@@ -71,7 +71,7 @@ def ours(domain: CreditDomain, *, masked: bool, seed: int) -> Learner:
     import torch
 
     from dialog_gym.agents.learning.ppo import PPO, PPOConfig
-    from dialog_gym.agents.learning.sampler import EpisodeSampler
+    from dialog_gym.agents.learning.rollout import Episodes
     from dialog_gym.agents.net.policy import NetConfig, NetPolicy
 
     policy = NetPolicy(domain, NetConfig(level=LEVEL, masked=masked), seed=seed)
@@ -80,19 +80,25 @@ def ours(domain: CreditDomain, *, masked: bool, seed: int) -> Learner:
         gae_lambda=0.9, weights=dict(DEFAULT_REWARD_WEIGHTS),
     )  # fmt: skip
     algorithm = PPO(policy, config)
-    sampler = EpisodeSampler({SCENARIO: 65_536}, dialogues=config.dialogues, seed=seed, service=0)
-    generator = torch.Generator().manual_seed(seed)
+    generator, random = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+    tasks, every = domain.size("train"), np.arange(config.dialogues)
+
+    def act(observation: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            seen = torch.from_numpy(observation), torch.from_numpy(allowed)
+            return policy.module.decide(*seen, None, None).action.numpy()
 
     def updates() -> Iterator[int]:
-        steps = iteration = 0
+        steps = 0
         while True:
-            (episodes,) = sampler.episodes(iteration)
+            seeds = random.integers(2**63, size=config.dialogues, dtype=np.uint64)
+            episodes = Episodes(SCENARIO, random.integers(tasks, size=config.dialogues), seeds, every)
             rollout = policy.collect(episodes, generator)
             algorithm.update(rollout, generator)
-            steps, iteration = steps + rollout.env_steps, iteration + 1
+            steps += rollout.env_steps
             yield steps
 
-    return Learner("ours" if masked else "ours, no mask", updates(), policy.greedy)
+    return Learner("ours" if masked else "ours, no mask", updates(), act)
 
 
 def stable_baselines(domain: CreditDomain, *, seed: int) -> Learner:
@@ -136,7 +142,9 @@ def race(learners: list[Learner], seconds: float, domain: CreditDomain) -> dict[
             spent[learner.name] += perf_counter() - began
             value = held_out(learner.act, domain)
             curves[learner.name].append(Point(spent[learner.name], steps, value))
-            print(f"{learner.name}: {spent[learner.name]:.0f} s, {steps:,} steps, {value:.3f}", file=sys.stderr)
+            print(
+                f"{learner.name}: {spent[learner.name]:.0f} s, {steps:,} steps, {value:.3f}", file=sys.stderr
+            )
     return curves
 
 
@@ -190,7 +198,11 @@ def main() -> None:
     print(f"{'learner':<20}{'steps/s':>10}{'seconds':>10}{'steps':>12}{'times faster':>14}")
     for name, row in found["learners"].items():
         cells = [f"{row['steps_per_second']:,.0f}"]
-        cells += [f"{row['seconds']:,.0f}", f"{row['steps']:,}", f"{row['times_faster']:.1f}"] if row["seconds"] else ["-"] * 3
+        cells += (
+            [f"{row['seconds']:,.0f}", f"{row['steps']:,}", f"{row['times_faster']:.1f}"]
+            if row["seconds"]
+            else ["-"] * 3
+        )
         print(f"{name:<20}{cells[0]:>10}{cells[1]:>10}{cells[2]:>12}{cells[3]:>14}")
 
 

@@ -42,6 +42,11 @@ class Suite(Record):
         """Number of episodes."""
         return self.trials * sum(self.scenarios.values())
 
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The metrics that agents are compared on, that of the ranking first."""
+        return tuple(dict.fromkeys((self.rank_by, *self.headline)))
+
     def episodes(self, count: int | None, seed: int) -> list[EpisodeKey]:
         """The first ``count`` episodes (default all), scenarios in proportion, all trials of a task together.
 

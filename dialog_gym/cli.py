@@ -1,7 +1,7 @@
 """The command ``dialog-gym``: its commands, and how every mistake ends in one line on stderr.
 
-Exit codes: 0 done, 1 a check or a replay found something wrong, 2 a mistake in what was asked, 70 a defect of
-dialog-gym itself, 130 stopped with Ctrl-C.
+Exit codes: 0 done, 1 a check or a replay found something wrong, or training broke down, 2 a mistake in what
+was asked, 70 a defect of dialog-gym itself, 130 stopped with Ctrl-C.
 """
 
 import os
@@ -15,13 +15,13 @@ from typing import Annotated, Any
 import typer
 
 import dialog_gym
-from dialog_gym import cli_board, cli_evaluate, cli_play, cli_plugins
-from dialog_gym.cli_output import Interrupted, plain_warnings, printable, say
+from dialog_gym import cli_board, cli_evaluate, cli_play, cli_plugins, cli_train
+from dialog_gym.cli_output import Failed, Interrupted, plain_warnings, printable, say
 from dialog_gym.core import DialogGymError
 from dialog_gym.plugins import nearest
 
 NAME = "dialog-gym"
-MISTAKE, DEFECT, STOPPED = 2, 70, 130
+FAILED, MISTAKE, DEFECT, STOPPED = 1, 2, 70, 130
 # the base of all usage errors; typer has moved it between releases, the class above this one has not
 _UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -33,6 +33,7 @@ app.command("replay")(cli_evaluate.replay)
 app.command("leaderboard")(cli_board.leaderboard)
 app.command("report")(cli_board.report)
 app.command("list")(cli_plugins.list_plugins)
+app.add_typer(cli_train.train, name="train")
 app.add_typer(cli_plugins.check, name="check")
 app.add_typer(cli_plugins.data, name="data")
 
@@ -93,6 +94,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(STOPPED, "stopped")
     except Interrupted as stop:
         return _fail(STOPPED, str(stop))
+    except Failed as failure:
+        return _fail(FAILED, str(failure))
     except Exception as error:  # the last stop: whatever went wrong becomes one line
         return _failure(error)
     if code == STOPPED:  # what newer releases of typer make of Ctrl-C
@@ -134,7 +137,7 @@ def _usage(error: Any) -> str:
         text = f"no such option {error.option_name}; {nearest(error.option_name, known)}"
     if text.startswith("no such command"):
         word = text.split("'")[1]
-        text = f"no such command {word!r}; {nearest(word, context.command.commands)}"
+        text = f"no such command {word!r}; {nearest(word, context.command.list_commands(context))}"
     return f"{text} (see {context.command_path} --help)" if context else text
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dialog_gym.cli_corpus import evaluate_predictions
 from dialog_gym.cli_output import (
     Interrupted,
     Json,
@@ -35,8 +36,20 @@ AllMetrics = Annotated[bool, typer.Option("--all", help="Show every metric, not 
 
 
 def evaluate(
-    agent: Annotated[str, typer.Option(help="A name (see `list agents`), module:Class or path.py[:Class].")],
+    agent: Annotated[
+        str | None, typer.Option(help="A name (see `list agents`), module:Class or path.py[:Class].")
+    ] = None,
     suite: SuiteName = "credit-v1",
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Score this file of responses instead of an agent (suite multiwoz-corpus).", metavar="FILE"
+        ),
+    ] = None,
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", help="Accept a predictions file in which dialogues or turns are missing."),
+    ] = False,
     episodes: Annotated[
         int | None, typer.Option(help="Play only the first N dialogues of the suite.", metavar="N")
     ] = None,
@@ -70,10 +83,22 @@ def evaluate(
     same file, whatever the number of workers. A stopped run goes on with --resume.
     """
     from dialog_gym.benchmarks import evaluate as evaluation
+    from dialog_gym.benchmarks import multiwoz_corpus
     from dialog_gym.benchmarks.suite import load_suite
 
     if data_dir is not None:
         os.environ["DIALOG_GYM_DATA"] = str(data_dir)  # not in the store: it is the same run elsewhere
+    if predictions is not None or suite == multiwoz_corpus.SUITE:
+        playing = {
+            "--agent": agent, "--episodes": episodes, "--workers": workers, "--simulator": simulator,
+            "--level": level, "--out": out, "--resume": resume or None,
+        }  # fmt: skip
+        evaluate_predictions(predictions, suite, playing, seed, partial, json)
+        return
+    if agent is None:
+        raise DialogGymError("missing option '--agent': who is to be scored (see `dialog-gym list agents`)")
+    if partial:
+        raise DialogGymError("--partial goes with --predictions FILE")
     options = {} if profiles == "generator" else {"profile_source": profiles}
     config = evaluation.RunConfig(
         load_suite(suite), agent, episodes, seed, simulator=simulator, level=level, domain_options=options

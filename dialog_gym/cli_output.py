@@ -23,6 +23,10 @@ class Interrupted(Exception):
     """Ctrl-C in work that can be taken up again; the text says how."""
 
 
+class Failed(Exception):
+    """Work that was asked for rightly and went wrong; the command exits with 1."""
+
+
 def say(text: str = "") -> None:
     """A line of the result, on stdout."""
     print(printable(text))

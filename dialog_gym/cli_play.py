@@ -200,7 +200,7 @@ class Table:
 
         session = service.start(agent_seed(self.episode.task.id, self.episode.seed))
         while self.episode.ended_by is None:
-            error = speak(self.episode, session, bool(getattr(service, "sees_hidden_state", False)))
+            error = speak(self.episode, session, service)
             if error:
                 self.line(f"action_error: {error}", "red")
             self._after()

@@ -3,7 +3,7 @@
 Every record is frozen, refuses unknown keys, and survives a JSON round trip exactly (NaN included).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -140,13 +140,29 @@ class Result(Record):
     wall_seconds: float = 0.0
 
 
+class ActView(NamedTuple):
+    """The act-level view of the present moment: what `EcomDialogActs-v0` shows, so nothing hidden."""
+
+    vector: np.ndarray
+    """float32[F], the visible profile and the conversation so far."""
+    mask: np.ndarray
+    """int8 over the concatenated action dimensions, 1 where a choice makes sense."""
+    acts: Callable[[Sequence[int]], tuple[DialogueAct, ...]]
+    """The dialogue acts that an act-level action says now."""
+
+
 class Observation(NamedTuple):
-    """What an agent is given each turn; ``hidden`` is None unless it is a declared reference (oracle)."""
+    """What an agent is given each turn.
+
+    ``hidden`` is None unless the agent is a declared reference (oracle), ``act_view`` unless it declares
+    ``sees_act_view``.
+    """
 
     dialogue: tuple[Turn, ...]
     profile: Mapping[str, Scalar]
     guidelines: str
     hidden: Mapping[str, Any] | None = None
+    act_view: ActView | None = None
 
 
 class Step(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any
 from dialog_gym.core import DialogGymError
 from dialog_gym.noise import text_key
 
-KINDS = ("agents", "simulators", "domains", "rewards", "metrics", "suites")
+KINDS = ("agents", "algorithms", "simulators", "domains", "rewards", "metrics", "suites")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

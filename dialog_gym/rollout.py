@@ -1,9 +1,9 @@
-"""Playing dialogues: one agent against one environment."""
+"""Playing dialogues: one agent against one environment, one dialogue at a time or many in lock-step."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dialog_gym.core import DialogGymError, Trajectory, Turn
+from dialog_gym.core import DialogGymError, Observation, Trajectory, Turn
 from dialog_gym.envs.episode import Episode
 from dialog_gym.noise import mix, text_key
 
@@ -15,22 +15,41 @@ def agent_seed(task_id: str, seed: int) -> int:
     return mix(_AGENT, text_key(task_id), seed)
 
 
-def speak(episode: Episode, session: Any, sees_hidden_state: bool) -> str | None:
+def observe(episode: Episode, agent: Any) -> Observation:
+    """What an agent is shown now: more than the dialogue only if its class declares that it needs more."""
+    observation = episode.observation
+    if getattr(agent, "sees_hidden_state", False):
+        observation = observation._replace(hidden=episode.dialogue)
+    if getattr(agent, "sees_act_view", False):
+        observation = observation._replace(act_view=episode.dialogue.act_view())
+    return observation
+
+
+def speak(episode: Episode, session: Any, agent: Any) -> str | None:
     """One assistant turn and the user's answer; the line that says why the action could not be read, or None.
+
+    Args:
+        episode: A dialogue that is not over.
+        session: The agent's session in it.
+        agent: The agent service, which declares what it needs to see.
 
     Raises:
         DialogGymError: the agent failed or returned something that is no turn.
     """
-    observation = episode.observation
-    if sees_hidden_state:
-        observation = observation._replace(hidden=episode.dialogue)
     try:
-        reply = session.reply(observation)
+        reply = session.reply(observe(episode, agent))
     except DialogGymError:
         raise
     except Exception as error:  # an agent may fail in any way; its author needs the task and the cause
-        cause = f"{type(error).__name__}: {error}"
-        raise DialogGymError(f"the agent failed on task {episode.task.id}: {cause}") from error
+        raise _failure(error, episode) from error
+    return _say(episode, reply)
+
+
+def _failure(error: Exception, episode: Episode) -> DialogGymError:
+    return DialogGymError(f"the agent failed on task {episode.task.id}: {type(error).__name__}: {error}")
+
+
+def _say(episode: Episode, reply: Any) -> str | None:
     text, thought = (reply.text, reply.thought) if isinstance(reply, Turn) else (reply, None)
     if not isinstance(text, str):
         raise DialogGymError(f"the agent returned {type(reply).__name__}, not a text (str) or a Turn")
@@ -60,9 +79,43 @@ def play(
         The finished dialogue.
     """
     session = agent.start(agent_seed(episode.task.id, episode.seed))
-    privileged = bool(getattr(agent, "sees_hidden_state", False))
     while episode.ended_by is None:
-        speak(episode, session, privileged)
+        speak(episode, session, agent)
         if on_turn is not None:
             on_turn(episode)
-    return episode.trajectory(str(getattr(agent, "name", "agent")), trial, versions or {})
+    return episode.trajectory(_name(agent), trial, versions or {})
+
+
+def play_many(
+    episodes: Sequence[Episode], agent: Any, *, trials: Sequence[int] | None = None
+) -> list[Trajectory]:
+    """Play fresh episodes together, turn by turn: the dialogues that `play` gives, for agents that batch.
+
+    Args:
+        episodes: Fresh episodes.
+        agent: A service with ``start_many(seeds) -> session``, whose ``reply_many(rows, observations)``
+            answers in the dialogues ``rows`` (positions in ``seeds``), one turn each, in their order.
+        trials: Numbers of the trials, for the records; default 0.
+
+    Raises:
+        DialogGymError: the agent failed, or did not answer every dialogue.
+    """
+    session = agent.start_many([agent_seed(one.task.id, one.seed) for one in episodes])
+    while rows := [row for row, one in enumerate(episodes) if one.ended_by is None]:
+        observations = [observe(episodes[row], agent) for row in rows]
+        try:
+            replies = session.reply_many(rows, observations)
+        except DialogGymError:
+            raise
+        except Exception as error:  # as in `speak`
+            raise _failure(error, episodes[rows[0]]) from error
+        if len(replies) != len(rows):
+            raise DialogGymError(f"the agent gave {len(replies)} replies in {len(rows)} dialogues")
+        for row, reply in zip(rows, replies, strict=True):
+            _say(episodes[row], reply)
+    numbers = trials or [0] * len(episodes)
+    return [one.trajectory(_name(agent), n, {}) for one, n in zip(episodes, numbers, strict=True)]
+
+
+def _name(agent: Any) -> str:
+    return str(getattr(agent, "name", "agent"))

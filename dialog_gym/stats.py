@@ -8,6 +8,12 @@ Trials of one task are not independent, so the unit that is resampled is the tas
 scenario (stratum): the stratified cluster bootstrap of Davison & Hinkley, "Bootstrap Methods and their
 Application", 1997, sections 3.2 and 3.8. Intervals are 95 % percentile intervals (Efron & Tibshirani, 1993,
 chapter 13).
+
+An agent trained with s seeds plays the same episodes s times. Tasks and seeds are then resampled at once and
+independently of each other: the pigeonhole bootstrap (Owen, "The pigeonhole bootstrap", 2007, Annals of
+Applied Statistics 1), drawing s - 1 of the s seeds. With one seed it is the bootstrap over tasks, digit for
+digit. It errs on the wide side where seeds hardly differ; where little but the seed matters, an interval from
+a few seeds is too narrow, as it cannot reach beyond the best and the worst of them.
 """
 
 import math
@@ -28,7 +34,7 @@ from dialog_gym.resampling import (
     interval,
     ratio,
     ratios,
-    resampled_sums,
+    resample,
 )
 
 
@@ -65,10 +71,10 @@ def scores(
     """
     top, bottom = clean(values, weights)
     low, high = interval(bootstrap_means(top, bottom, strata, clusters, resamples, seed))
-    judged = (bottom > 0).sum(axis=0)
+    judged = (bottom > 0).sum(axis=(0, 1))
     return [
-        Score(value=ratio(top[:, j], bottom[:, j]), low=float(low[j]), high=float(high[j]), n=int(judged[j]))
-        for j in range(top.shape[1])
+        Score(value=value, low=float(low[j]), high=float(high[j]), n=int(judged[j]))
+        for j, value in enumerate(_values(top, bottom))
     ]
 
 
@@ -85,21 +91,23 @@ def paired_differences(
     """Compare two agents on the same episodes; row i of A and of B is the same (task, trial): see `align`.
 
     Both agents get the same resample counts, so whatever the shared tasks and user randomness contribute to
-    both cancels (common random numbers). Arguments as in `bootstrap_means`; one `Paired` per metric.
+    both cancels (common random numbers). Arguments as in `bootstrap_means`; one `Paired` per metric. Agents
+    with equally many training seeds are compared seed by seed, as seed i of both has the same start; else
+    seeds are drawn independently.
     """
     top_a, bottom_a = clean(values_a, weights_a)
     top_b, bottom_b = clean(values_b, weights_b)
-    if top_a.shape != top_b.shape:
-        raise DialogGymError(f"paired agents need equal shapes, got {top_a.shape} and {top_b.shape}")
-    m = top_a.shape[1]
-    columns = np.hstack([top_a, bottom_a, top_b, bottom_b])
-    sums, steps = resampled_sums(columns, strata, clusters, resamples, seed)
-    a = ratios(sums[:, : 2 * m], steps[: 2 * m], top_a, bottom_a)
-    b = ratios(sums[:, 2 * m :], steps[2 * m :], top_b, bottom_b)
-    value_a = np.array([ratio(top_a[:, j], bottom_a[:, j]) for j in range(m)])
-    value_b = np.array([ratio(top_b[:, j], bottom_b[:, j]) for j in range(m)])
-    n = ((bottom_a > 0) & (bottom_b > 0)).sum(axis=0)
-    return [_paired(value_a[j], value_b[j], a[:, j], b[:, j], int(n[j])) for j in range(m)]
+    if top_a.shape[1:] != top_b.shape[1:]:
+        raise DialogGymError(
+            f"paired agents need equal shapes, got {np.shape(values_a)} and {np.shape(values_b)}"
+        )
+    sums_a, sums_b = resample(
+        [np.dstack([top_a, bottom_a]), np.dstack([top_b, bottom_b])], strata, clusters, resamples, seed
+    )
+    a, b = ratios(*sums_a, top_a, bottom_a), ratios(*sums_b, top_b, bottom_b)
+    n = ((bottom_a > 0).any(axis=0) & (bottom_b > 0).any(axis=0)).sum(axis=0)
+    values = zip(_values(top_a, bottom_a), _values(top_b, bottom_b), strict=True)
+    return [_paired(of_a, of_b, a[:, j], b[:, j], int(n[j])) for j, (of_a, of_b) in enumerate(values)]
 
 
 def paired_difference(
@@ -254,6 +262,10 @@ def _tied(i: int, j: int, results: Sequence[Score], paired: Mapping[tuple[int, i
     if pair is not None and not math.isnan(pair.low):
         return pair.low <= 0.0 <= pair.high
     return a.low <= b.high and b.low <= a.high
+
+
+def _values(top: Floats, bottom: Floats) -> list[float]:
+    return [ratio(top[..., j], bottom[..., j]) for j in range(top.shape[-1])]
 
 
 def _paired(value_a: float, value_b: float, a: Floats, b: Floats, n: int) -> Paired:

@@ -24,7 +24,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
 import dialog_gym  # noqa: F401 - registers the environments
-from dialog_gym.benchmarks.evaluate import RunConfig, run_episodes
+from dialog_gym.benchmarks.evaluate import RunConfig
+from dialog_gym.benchmarks.playing import run_episodes
 from dialog_gym.benchmarks.suite import EpisodeKey, load_suite
 from dialog_gym.envs.sb3 import SB3VecEnv
 from dialog_gym.stats import Paired, paired_difference

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from dialog_gym.agents.learning.rollout import Policy, Rollout
+from dialog_gym.agents.learning.rollout import Policy, Rollout, portions
 from dialog_gym.core import DialogGymError
 
 
@@ -60,7 +60,7 @@ class OnlineConfig(Config):
     learning_rate: float = option(7e-4, "Step size of Adam at the start.")
     dialogues: int = option(4096, "Dialogues played per iteration.")
     epochs: int = option(2, "Passes over each batch of dialogues.")
-    minibatch: int = option(512, "Dialogues per gradient step.")
+    minibatch: int = option(256, "Dialogues per gradient step.")
     weights: Mapping[str, float] = field(
         default_factory=lambda: dict(WEIGHTS), metadata={"help": "Weights of named rewards, NAME=W,..."}
     )
@@ -111,8 +111,8 @@ class Algorithm:
         batch = self.prepare(rollout)
         logs: list[dict[str, float]] = []
         for _ in range(self.config.epochs if len(batch) else 0):
-            for index in torch.randperm(len(batch), generator=generator).split(self.config.minibatch):
-                logs.append(self._step(batch.select(index)))
+            order = torch.randperm(len(batch), generator=generator)
+            logs += [self._step(batch.select(i)) for i in torch.split(order, self.config.minibatch)]
         return {name: sum(log[name] for log in logs) / len(logs) for name in (logs[0] if logs else {})}
 
     def prepare(self, rollout: Rollout) -> "Batch":
@@ -131,15 +131,15 @@ class Algorithm:
         """One gradient step."""
         self.optimizer.zero_grad(set_to_none=True)
         logs: dict[str, float] = {}
-        for index in torch.arange(len(minibatch)).split(self.config.microbatch or len(minibatch)):
+        for index in portions(len(minibatch), self.config.microbatch):
             loss, found = self.loss(minibatch.select(index), minibatch)
             loss.backward()  # type: ignore[no-untyped-call]
             for name, value in {"loss": loss, **found}.items():
                 logs[name] = logs.get(name, 0.0) + float(value.detach())
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.max_gradient or float("inf"))
         if not (torch.isfinite(norm) and math.isfinite(logs["loss"])):
-            found = f"the loss is {logs['loss']} and the gradient's norm {float(norm)}"
-            raise TrainingError(f"{found}: not finite")
+            values = f"the loss is {logs['loss']} and the gradient's norm {float(norm)}"
+            raise TrainingError(f"{values}: not finite")
         self.optimizer.step()
         return logs | {"gradient": float(norm)}
 

@@ -50,6 +50,14 @@ class Backbone:
         """The model's options."""
         return [one for one in settings(_load(self.config_path)) if one.name not in PLACE]
 
+    def check(self, model: Values) -> None:
+        """Find values of the model's options that are impossible.
+
+        Raises:
+            DialogGymError: naming the option and what it may be.
+        """
+        check(_load(self.config_path)(**model))
+
     def policy(self, domain: Any, model: Values, *, level: int, seed: int) -> "Policy":
         """A policy that has learnt nothing from dialogues of this shop.
 
@@ -67,9 +75,7 @@ class Backbone:
         return cast("Policy", _load(self.policy_path).load(folder, domain, self._config(model, level)))
 
     def _config(self, model: Values, level: int) -> Any:
-        config = _load(self.config_path)(**model, level=level)
-        check(config)
-        return config
+        return _load(self.config_path)(**model, level=level)
 
     def agent(self, folder: Path, card: AgentCard) -> "Agent":
         """The agent of a run's folder.
@@ -90,8 +96,8 @@ NET = Backbone(
     policy_path="dialog_gym.agents.net.policy:NetPolicy",
     config_path="dialog_gym.agents.net.policy:NetConfig",
     agent_path="dialog_gym.agents.net.agent:NetAgent",
-    fixed=("hidden",),
-    steps=2_000_000,
+    fixed=("hidden", "masked"),
+    steps=1_000_000,
     validation=1_000,
 )
 LM = Backbone(

@@ -8,13 +8,16 @@ from torch.nn.functional import logsigmoid
 
 from dialog_gym.agents.learning.advantages import mix_rewards
 from dialog_gym.agents.learning.algorithm import Algorithm, OnlineConfig, option
-from dialog_gym.agents.learning.rollout import Policy, Rollout
+from dialog_gym.agents.learning.rollout import Policy, Rollout, portions
 
 
 @dataclass(frozen=True)
 class DPOConfig(OnlineConfig):
     """Options of DPO."""
 
+    learning_rate: float = option(3e-4, "Step size of Adam at the start.")
+    epochs: int = option(1, "Passes over each batch of pairs.")
+    minibatch: int = option(128, "Pairs per gradient step.")
     group: int = option(8, "Dialogues per task that pairs are made from.")
     pairs: int = option(2, "Pairs per group: best against worst, second best against second worst, ...")
     beta: float = option(0.1, "Scale β of the log-ratio margin.")
@@ -65,7 +68,7 @@ class DPO(Algorithm):
         assert self.reference is not None
         margins = []
         with torch.no_grad():
-            for index in torch.arange(len(chosen)).split(self.config.microbatch or len(chosen)):
+            for index in portions(len(chosen), self.config.microbatch):
                 better, worse = first.select(index), second.select(index)
                 margins.append(_total(self.reference, better) - _total(self.reference, worse))
         return Pairs(first, second, torch.cat(margins))
@@ -98,7 +101,7 @@ def ranked_pairs(total: Tensor, group: Tensor, pairs: int) -> tuple[Tensor, Tens
     order = torch.argsort(total, descending=True, stable=True)
     order = order[torch.argsort(group[order], stable=True)]
     sizes = torch.bincount(group)
-    for members in order.split(sizes[sizes > 0].tolist()):
+    for members in torch.split(order, sizes[sizes > 0].tolist()):
         for k in range(min(pairs, len(members) // 2)):
             best, worst = members[k], members[-1 - k]
             if total[best] > total[worst] + 1e-5:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dialog_gym.agents.learning.advantages import mix_rewards, normalise, returns_to_go
 from dialog_gym.agents.learning.algorithm import Algorithm, OnlineConfig, option
-from dialog_gym.agents.learning.rollout import Policy, Rollout
+from dialog_gym.agents.learning.rollout import Policy, Rollout, portions
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class PolicyGradient(Algorithm):
         with torch.no_grad():
             known = [
                 self.reference.evaluate(batch.rollout.select(index)).logprob
-                for index in torch.arange(len(batch)).split(self.config.microbatch or len(batch))
+                for index in portions(len(batch), self.config.microbatch)
             ]
         return replace(batch, extra={**batch.extra, "reference": torch.cat(known)})
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from dialog_gym.agents.learning.advantages import gae, mix_rewards, normalise
 from dialog_gym.agents.learning.algorithm import option
 from dialog_gym.agents.learning.policy_gradient import Advised, PolicyGradient, PolicyGradientConfig
-from dialog_gym.agents.learning.rollout import Rollout
+from dialog_gym.agents.learning.rollout import Rollout, portions
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class PPO(PolicyGradient):
     def advise(self, rollout: Rollout) -> Advised:
         """GAE on the policy's own values, normalised over the batch's turns."""
         rewards = mix_rewards(rollout.rewards, self.config.weights)
-        parts = torch.arange(len(rollout)).split(self.config.microbatch or len(rollout))
+        parts = portions(len(rollout), self.config.microbatch)
         values = torch.cat([self.policy.values(rollout.select(index)) for index in parts])
         advantage = gae(rewards, values, self.config.discount, self.config.gae_lambda) * rollout.turns
         extra = {

@@ -9,7 +9,7 @@ decision and so is in no loss.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ class Rollout:
         return self._map(lambda values: values[index])
 
     def _map(self, change: "_Change") -> "Rollout":
-        found = {}
+        found: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, Mapping):
@@ -76,7 +76,7 @@ def join(parts: Sequence[Rollout]) -> Rollout:
     """Several rollouts of the same shape behind the dialogue axis as one; groups stay apart."""
     shifts = np.cumsum([0, *(int(part.group.max()) + 1 for part in parts)])
     moved = [replace(p, group=p.group + int(shift)) for p, shift in zip(parts, shifts[:-1], strict=True)]
-    found = {}
+    found: dict[str, Any] = {}
     for field in fields(Rollout):
         values = [getattr(part, field.name) for part in moved]
         if isinstance(values[0], Mapping):
@@ -84,6 +84,11 @@ def join(parts: Sequence[Rollout]) -> Rollout:
         else:
             found[field.name] = torch.cat(values)
     return Rollout(**found)
+
+
+def portions(count: int, size: int) -> tuple[Tensor, ...]:
+    """The numbers below ``count`` in portions of at most ``size``; 0: all in one. None for a count of 0."""
+    return torch.split(torch.arange(count), size or count) if count else ()
 
 
 class Evaluation(NamedTuple):

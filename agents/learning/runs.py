@@ -54,6 +54,7 @@ def run(options: RunOptions, watch: Watch) -> Outcome:
         kind = registry.load(options.algorithm)
         back = backbone(options.backbone)
         config = make_config(kind, back, options)
+        back.check(options.model)
         check_folder(options)
         if kind.online and options.init is None and not goes_on(options):
             watch.note(f"no --init: supervised fine-tuning first, into {options.out / 'sft'}")

@@ -1,5 +1,6 @@
 """What is trained: a causal language model and a value head beside it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -25,11 +26,25 @@ class LanguageModel(nn.Module):
         nn.init.zeros_(last.bias)
         self.value_net = nn.Sequential(nn.Linear(width, width), nn.GELU(), last).to(self.device)
         self._plain_head = self._has_plain_head()
+        every = self.named_parameters(remove_duplicate=False)
+        self._fixed = frozenset(name for name, p in every if not p.requires_grad)
 
     @property
     def device(self) -> torch.device:
         """Where the model is."""
         return plain_model(self.model).device
+
+    def state_dict(self, *args: Any, **options: Any) -> dict[str, Any]:  # type: ignore[override]
+        """What training changes: with LoRA the adapters, which are small beside the model."""
+        found: dict[str, Any] = super().state_dict(*args, **options)
+        return {name: values for name, values in found.items() if name not in self._fixed}
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Take up what `state_dict` gave."""
+        fixed = {name: values for name, values in super().state_dict().items() if name in self._fixed}
+        return super().load_state_dict({**fixed, **state_dict}, strict, assign)
 
     def forward(self, ids: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         """Logits after chosen tokens, and all states.

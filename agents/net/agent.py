@@ -55,7 +55,7 @@ class NetAgent(Agent):
             raise DialogGymError(
                 f"agent {self.name} needs the act-level view, which only the credit shop has"
             )
-        if len(view.vector) != self.network.trunk[0].in_features:
+        if len(view.vector) != self.network.inputs:
             raise DialogGymError(f"agent {self.name} was trained in a shop with other products")
         uniforms = None
         if self.temperature == SAMPLED:

@@ -42,7 +42,9 @@ class Chosen(NamedTuple):
 class Network(nn.Module):
     """Policy and value. The value has a trunk of its own: its gradients are of another size."""
 
-    def __init__(self, inputs: int, sizes: tuple[int, ...], hidden: int = 128, stage: int = 64) -> None:
+    def __init__(
+        self, inputs: int, sizes: tuple[int, ...], hidden: int = 128, stage: int = 64, masked: bool = True
+    ) -> None:
         """Sets up layers.
 
         Args:
@@ -50,9 +52,11 @@ class Network(nn.Module):
             sizes: Number of choices of the six decisions.
             hidden: Width of the trunk.
             stage: Width of each decision's hidden layer.
+            masked: Whether only moves are open that the shop's rules allow.
         """
         super().__init__()
-        self.sizes, self.stage = sizes, stage
+        self.inputs, self.sizes = inputs, sizes
+        self.stage, self.masked = stage, masked
         count = len(sizes)
         self.trunk = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU())
         self.stages = nn.Linear(hidden, count * stage)
@@ -86,9 +90,12 @@ class Network(nn.Module):
             action: int64[R, 6] to evaluate, or None to choose.
             uniforms: float32[R, 6] in [0, 1) to sample with; None takes the likeliest.
         """
+        if not self.masked:
+            allowed = torch.ones_like(allowed)
         shape = (len(observation), -1, self.stage)
         hidden = list(self.stages(self.trunk(observation)).view(shape).unbind(1))
-        actions, logprobs, entropies, made = [], [], [], []
+        actions: list[Tensor] = []
+        logprobs, entropies, made = [], [], []
         for i, head in enumerate(self.heads):
             logits, now = head(torch.relu(hidden[i])), self._made(i, actions, len(observation))
             if i < 2:

@@ -29,6 +29,7 @@ class NetConfig:
     """Shape of the network and where it plays."""
 
     hidden: int = option(128, "Width of the network.")
+    masked: bool = option(True, "Only moves that the shop's rules allow are open.")
     split: str = "train"
     level: int = 3
 
@@ -51,14 +52,17 @@ class NetPolicy:
         sizes = tuple(int(n) for n in actions.nvec)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.module = Network(box.shape[0], sizes, self.config.hidden)
+            chosen = self.config
+            self.module = Network(box.shape[0], sizes, chosen.hidden, masked=chosen.masked)
         self._dialogues: dict[str, ArrayDialogues] = {}
 
     def dialogues(self, scenario: str) -> ArrayDialogues:
         """The array dialogues of a scenario."""
         if scenario not in self._dialogues:
-            place = {"split": self.config.split, "level": self.config.level}
-            self._dialogues[scenario] = ArrayDialogues(self.domain, scenario=scenario, **place)
+            split, level = self.config.split, self.config.level
+            self._dialogues[scenario] = ArrayDialogues(
+                self.domain, scenario=scenario, split=split, level=level
+            )
         return self._dialogues[scenario]
 
     def clone(self) -> "NetPolicy":
@@ -131,7 +135,7 @@ class NetPolicy:
     def _play(self, episodes: Episodes, act: Any) -> Rollout:
         dialogues, count = self.dialogues(episodes.scenario), len(episodes.tasks)
         dialogues.begin(episodes.tasks, episodes.seeds)
-        record = _Record(count, self.domain.max_turns, self.module.trunk[0].in_features)
+        record = _Record(count, self.domain.max_turns, self.module.inputs)
         turn = 0
         while len(dialogues.rows):
             view = dialogues.view()

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dialog_gym.benchmarks.evaluate import RunConfig, evaluate, play_chunk
+from dialog_gym.benchmarks.evaluate import RunConfig, evaluate
+from dialog_gym.benchmarks.playing import play_chunk
 from dialog_gym.benchmarks.suite import load_suite
 from dialog_gym.metrics import score_all
 

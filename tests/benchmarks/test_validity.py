@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from dialog_gym.agents.scripted import Customer, Scripted, act
-from dialog_gym.benchmarks.evaluate import RunConfig, play_chunk
+from dialog_gym.benchmarks.evaluate import RunConfig
+from dialog_gym.benchmarks.playing import play_chunk
 from dialog_gym.benchmarks.suite import load_suite
 from dialog_gym.domains.credit.agent_wording import word_assistant
 from dialog_gym.domains.credit.memory import remember

@@ -93,7 +93,9 @@ def store(tmp_path, capsys):
         ("leaderboard --suite credit --show", "unknown suite 'credit'; did you mean 'credit-v1'?"),
         ("report", "missing argument 'FILES...'"),
         ("report nope.jsonl", "nope.jsonl: no such file"),
-        ("data path", "no data folder is set: give --data-dir or set DIALOG_GYM_DATA"),
+        ("data get multiwz", "unknown data set 'multiwz'; did you mean 'multiwoz'?"),
+        ("data get multiwoz --from no", "no such folder: no"),
+        ("data get multiwoz --from .", "has no file of MultiWOZ; give a clone of"),
         ("--verson", "no such option --verson; did you mean '--version'?"),
     ],
 )
@@ -194,7 +196,7 @@ def test_ctrl_c_says_how_to_go_on(mistake, monkeypatch):
     def stopped(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dialog_gym.benchmarks.evaluate.play", stopped)
+    monkeypatch.setattr("dialog_gym.benchmarks.playing.play", stopped)
     line = mistake(*arguments, code=130)
     assert line.startswith(
         "stopped; finished dialogues are in runs/credit-v1/scripted-seed0.jsonl; go on with: "

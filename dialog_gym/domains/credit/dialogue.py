@@ -7,9 +7,12 @@ from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
-from dialog_gym.core import DialogueAct, EndReason, Scalar, Step, Task
+import numpy as np
+
+from dialog_gym.core import ActView, DialogueAct, EndReason, Scalar, Step, Task
 from dialog_gym.domains.credit.claims import acts_of, read_turn
 from dialog_gym.domains.credit.dynamics import Dynamics, named_noise
+from dialog_gym.domains.credit.features import ActWindow
 from dialog_gym.domains.credit.ontology import (
     NEED_SLOTS,
     OBJECTIONS,
@@ -43,6 +46,8 @@ class CreditDialogue:
         book: StrategyBook,
         noise: list[list[float]],
         income: int,
+        profile: np.ndarray,
+        window: ActWindow,
         judge_strategies: bool = True,
     ) -> None:
         """Takes fresh scalars.
@@ -55,10 +60,13 @@ class CreditDialogue:
             book: Scalar strategies.
             noise: Per assistant turn the draws named in `user_model.NOISE`.
             income: True monthly income, also when the profile lacks it.
+            profile: float32[F], visible profile features.
+            window: Makes act-level views.
             judge_strategies: Whether to keep the sums of ESNDCG; without, the outcome's is None.
         """
         self.task, self.state, self._make_truth = task, state, truth
         self._dynamics, self._book, self._noise, self._income = dynamics, book, noise, income
+        self._profile, self._window = profile, window
         self._judge_strategies = judge_strategies
         self._strategy_gain = self._strategy_best = 0.0
 
@@ -100,6 +108,10 @@ class CreditDialogue:
     def acts_of(self, action: Sequence[int]) -> tuple[DialogueAct, ...]:
         """The dialogue acts of an act-level action in the present state."""
         return acts_of(action, self._dynamics.moves, self.state, self.truth)
+
+    def act_view(self) -> ActView:
+        """What `EcomDialogActs-v0` shows of the present state."""
+        return ActView(*self._window.look(self._profile, self.state), self.acts_of)
 
     def _advance(self, turn: AgentTurn, dynamics: Dynamics, override: Reply | None = None) -> Step:
         state = self.state

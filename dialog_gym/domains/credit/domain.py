@@ -16,7 +16,7 @@ from dialog_gym.domains.credit.agent_wording import word_assistant
 from dialog_gym.domains.credit.dialogue import CreditDialogue
 from dialog_gym.domains.credit.difficulty import Axes, axes
 from dialog_gym.domains.credit.dynamics import Dynamics, noise_block
-from dialog_gym.domains.credit.features import profile_features
+from dialog_gym.domains.credit.features import ActionMask, ActWindow, Features, profile_features
 from dialog_gym.domains.credit.grounder import read_assistant
 from dialog_gym.domains.credit.guidelines import guidelines
 from dialog_gym.domains.credit.ontology import ASSISTANT_ACTS, CHOICES, USER_ACTS
@@ -259,8 +259,14 @@ class CreditDomain:
         income = int(starts.shoppers.profiles.income[row])
         truth = partial(truth_of, starts.shoppers, row, self.rulebook)
         return CreditDialogue(
-            task, one(starts.columns, row), truth, self.dynamics, self.book, noise, income, judge_strategies
-        )
+            task, one(starts.columns, row), truth, self.dynamics, self.book, noise, income,
+            starts.profile[row], self._window, judge_strategies,
+        )  # fmt: skip
+
+    @cached_property
+    def _window(self) -> ActWindow:
+        features = Features(len(self.products), self.max_turns)
+        return ActWindow(features, ActionMask(SCALAR, self.dynamics.moves.nvec))
 
     @property
     def profile_feature_count(self) -> int:

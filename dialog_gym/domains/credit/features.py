@@ -139,6 +139,23 @@ class Features:
             at += 1
 
 
+class ActWindow:
+    """Act-level observation and mask of one dialogue at a time."""
+
+    def __init__(self, features: "Features", mask: "ActionMask") -> None:
+        """Takes what fills the observation's conversation part and the mask."""
+        self.features, self.mask = features, mask
+
+    def look(self, profile: np.ndarray, s: State) -> tuple[np.ndarray, np.ndarray]:
+        """float32[F], the observation, and int8[sum of the action's sizes], the mask."""
+        vector = np.empty(len(profile) + self.features.size, np.float32)
+        vector[: len(profile)] = profile
+        self.features.fill(vector[len(profile) :], s)
+        mask = np.empty(sum(self.mask.sizes), np.int8)
+        self.mask.fill(mask, s)
+        return vector, mask
+
+
 def _pick(condition: Any, yes: Any, no: Any) -> Any:
     return yes if condition else no
 

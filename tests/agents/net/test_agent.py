@@ -108,7 +108,7 @@ def test_sampling_depends_on_the_seed_only(policy):
 
 
 def test_what_a_network_cannot_do(policy):
-    with pytest.raises(DialogGymError, match="the temperature of a network is 0 or 1, not 0.5"):
+    with pytest.raises(DialogGymError, match=r"the temperature of a network is 0 or 1, not 0\.5"):
         NetAgent(policy.module, "net", temperature=0.5)
     agent = NetAgent(policy.module, "net")
     with pytest.raises(DialogGymError, match="needs the act-level view"):

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from dialog_gym.agents.base import load_agent
-from dialog_gym.benchmarks.evaluate import RunConfig, evaluate, play_chunk
+from dialog_gym.benchmarks.evaluate import RunConfig, evaluate
+from dialog_gym.benchmarks.playing import play_chunk
 from dialog_gym.benchmarks.suite import load_suite
 from dialog_gym.domains.credit.domain import CreditDomain
 from dialog_gym.envs import DialogueEnv

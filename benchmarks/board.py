@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dialog_gym.benchmarks.suite import Suite, load_suite
+from dialog_gym.benchmarks.training_runs import Curve, TrainingRun
 from dialog_gym.core import DialogGymError, Record, Result, Trajectory
 from dialog_gym.metrics import METRICS, Matrix
 from dialog_gym.stats import Paired, ranks_with_ties
@@ -23,14 +24,28 @@ class Row:
 
     result: Result
     matrix: Matrix | None = None
-    """Per-episode rows of the compared metrics; None for rows shown from disk."""
+    """Per-episode rows of the compared metrics, with training seeds as the first axis of values and weights;
+    None for rows shown from disk."""
     keys: list[tuple[str, int]] = field(default_factory=list)
     sample: list[Trajectory] = field(default_factory=list)
-    """A few dialogues for the report's viewer, stratified by how they ended."""
+    """A few dialogues for the report's viewer, of the first seed, stratified by how they ended."""
+    runs: list[TrainingRun] = field(default_factory=list)
+    """The training runs behind it, by seed."""
+    curves: list[Curve] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """See `row_name`."""
+        return row_name(self.result)
+
+
+def row_name(result: Result) -> str:
+    """What a row is called where backbones are not shown beside it: one algorithm may be on both."""
+    return f"{result.agent} ({result.backbone})" if result.backbone else result.agent
 
 
 class PairedRow(Record):
-    """A stored comparison."""
+    """A stored comparison; ``a`` and ``b`` are names of rows (`row_name`)."""
 
     metric: str
     a: str
@@ -39,13 +54,15 @@ class PairedRow(Record):
 
 
 class StoredBoard(Record):
-    """A board as it is committed: results, comparisons, and what it can detect."""
+    """A board as it is committed: results, comparisons, what it can detect, and how agents learnt."""
 
     suite: str
     suite_version: int
     results: tuple[Result, ...]
     pairs: tuple[PairedRow, ...]
     detectable: dict[str, float]
+    runs: tuple[TrainingRun, ...] = ()
+    curves: tuple[Curve, ...] = ()
 
 
 @dataclass
@@ -59,38 +76,65 @@ class Board:
     """Smallest difference that two independent runs of this budget can tell apart, by metric."""
 
     def ranks(self, metric: str) -> dict[str, int | None]:
-        """Rank by a metric, ties sharing one; references are not ranked, backbones are ranked apart."""
-        found: dict[str, int | None] = {row.result.agent: None for row in self.rows}
+        """Rank of every row by a metric, ties sharing one; references are not ranked, backbones apart."""
+        found: dict[str, int | None] = {row.name: None for row in self.rows}
         for backbone in {row.result.backbone for row in self.rows}:
-            results = [
-                r.result for r in self.rows if r.result.backbone == backbone and not r.result.reference
-            ]
-            agents = [result.agent for result in results]
+            rows = [r for r in self.rows if r.result.backbone == backbone and not r.result.reference]
+            names = [row.name for row in rows]
             pairs = {
-                (i, j): pair
+                (names.index(a), names.index(b)): pair
                 for (a, b), pair in self.pairs.get(metric, {}).items()
-                if a in agents and b in agents
-                for i, j in [(agents.index(a), agents.index(b))]
+                if a in names and b in names
             }
             higher = METRICS[metric].higher_is_better
-            found |= dict(
-                zip(agents, ranks_with_ties([r.scores[metric] for r in results], pairs, higher), strict=True)
-            )
+            scores = [row.result.scores[metric] for row in rows]
+            found |= dict(zip(names, ranks_with_ties(scores, pairs, higher), strict=True))
         return found
 
     def ordered(self) -> list[tuple[Row, int | None]]:
-        """Rows by rank on the suite's metric, references first."""
+        """Rows with their ranks, best first on the suite's metric, references before all others."""
         ranks, metric = self.ranks(self.suite.rank_by), self.suite.rank_by
         sign = -1.0 if METRICS[metric].higher_is_better else 1.0
 
-        def place(row: Row) -> tuple[int, float]:
-            rank = ranks[row.result.agent]
-            return (0 if rank is None else rank, sign * row.result.scores[metric].value)
+        def place(row: Row) -> tuple[bool, bool, float]:
+            value = row.result.scores[metric].value
+            return not row.result.reference, bool(np.isnan(value)), sign * value
 
-        return [(row, ranks[row.result.agent]) for row in sorted(self.rows, key=place)]
+        return [(row, ranks[row.name]) for row in sorted(self.rows, key=place)]
+
+    def places(self) -> list[tuple[Row, str]]:
+        """`ordered` with ranks as they are shown: ``2=`` is shared with others of the same backbone."""
+        ordered = self.ordered()
+        taken = [(row.result.backbone, rank) for row, rank in ordered]
+        return [
+            (
+                row,
+                "ref"
+                if rank is None
+                else f"{rank}{'=' if taken.count((row.result.backbone, rank)) > 1 else ''}",
+            )
+            for row, rank in ordered
+        ]
+
+    def notes(self) -> list[str]:
+        """What a reader of the table must know."""
+        ranked = {row.result.backbone for row in self.rows if not row.result.reference}
+        within = (
+            "Ranks are within a backbone (net: compact network, lm: language model, -: no learning); rows "
+            "are in the order of their values."
+        )
+        return [*([within] if len(ranked) > 1 else []), *self.interval_notes()]
+
+    def interval_notes(self) -> list[str]:
+        """What a reader of the intervals must know."""
+        several = any(row.result.seeds > 1 for row in self.rows)
+        return ["Rows of several training seeds: intervals are over tasks and seeds."] if several else []
 
     def to_json(self) -> dict[str, Any]:
-        """The board for machines: ``rows[].{agent, backbone, seeds, env_steps, rank, reference, scores}``."""
+        """The board for machines: ``rows[].{agent, backbone, seeds, env_steps, rank, reference, scores}``.
+
+        Ranks are within a backbone. ``runs`` has the options of every training run.
+        """
         rows = [
             {
                 "agent": row.result.agent,
@@ -105,22 +149,21 @@ class Board:
             for row, rank in self.ordered()
         ]
         head = {"suite": self.suite.name, "suite_version": self.suite.version, "rank_by": self.suite.rank_by}
-        return head | {"detectable_difference": self.detectable, "rows": rows}
+        runs = [run.model_dump() for row in self.rows for run in row.runs]
+        return head | {"detectable_difference": self.detectable, "rows": rows, "runs": runs}
 
     def markdown(self) -> str:
-        """The board as a Markdown table of the headline metrics with 95 % intervals."""
-        metrics = [self.suite.rank_by, *(m for m in self.suite.headline if m != self.suite.rank_by)]
-        lines = [
-            "| rank | agent | backbone | " + " | ".join(metrics) + " |",
-            "|---|---|---|" + "---|" * len(metrics),
-        ]
-        ordered = self.ordered()
-        shared = [rank for _, rank in ordered if rank is not None]
-        for row, rank in ordered:
-            shown = "ref" if rank is None else f"{rank}{'=' if shared.count(rank) > 1 else ''}"
-            cells = " | ".join(_cell(row.result, metric) for metric in metrics)
-            lines.append(f"| {shown} | {row.result.agent} | {row.result.backbone or '-'} | {cells} |")
-        return "\n".join(lines)
+        """The board as a Markdown table of the headline metrics with 95 % intervals, and its notes."""
+        metrics = self.suite.compared
+        several = any(row.result.seeds > 1 for row in self.rows)
+        head = ["rank", "agent", "backbone", *(["seeds"] if several else []), *metrics]
+        lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+        for row, place in self.places():
+            result = row.result
+            seeds = [str(result.seeds) if result.backbone else "-"] if several else []
+            cells = [_cell(result, metric) for metric in metrics]
+            lines.append(f"| {' | '.join([place, result.agent, result.backbone or '-', *seeds, *cells])} |")
+        return "\n\n".join(["\n".join(lines), *self.notes()])
 
     def stored(self) -> StoredBoard:
         """The board as it is committed."""
@@ -135,6 +178,8 @@ class Board:
             results=tuple(row.result for row in self.rows),
             pairs=tuple(pairs),
             detectable=self.detectable,
+            runs=tuple(run for row in self.rows for run in row.runs),
+            curves=tuple(curve for row in self.rows for curve in row.curves),
         )
 
     def write(self, path: Path) -> Path:
@@ -180,6 +225,10 @@ def read_board(text: str, suite: Suite) -> Board:
             f"{suite.version}"
         )
     pairs: Pairs = {}
-    for row in stored.pairs:
-        pairs.setdefault(row.metric, {})[row.a, row.b] = row.paired
-    return Board(suite, [Row(result) for result in stored.results], pairs, dict(stored.detectable))
+    for pair in stored.pairs:
+        pairs.setdefault(pair.metric, {})[pair.a, pair.b] = pair.paired
+    rows = [Row(result) for result in stored.results]
+    for row in rows:
+        row.runs = [run for run in stored.runs if run.agent == row.name]
+        row.curves = [curve for curve in stored.curves if curve.agent == row.name]
+    return Board(suite, rows, pairs, dict(stored.detectable))

@@ -13,15 +13,12 @@ import numpy as np
 from dialog_gym.benchmarks.board import Board, Pairs, Row
 from dialog_gym.benchmarks.evaluate import RunConfig, default_store, evaluate, grade
 from dialog_gym.benchmarks.report import Run, write_report
-from dialog_gym.benchmarks.report_dialogues import sample
+from dialog_gym.benchmarks.report_learning import learning
+from dialog_gym.benchmarks.rows import DIALOGUES_KEPT, Played, make_rows, played
 from dialog_gym.benchmarks.suite import Suite, load_suite
-from dialog_gym.core import DialogGymError, Result, Trajectory
-from dialog_gym.metrics import rows_matrix
-from dialog_gym.stats import (
-    align,
-    paired_differences,
-    smallest_detectable_difference,
-)
+from dialog_gym.benchmarks.training_runs import Training, folder_of, training_of
+from dialog_gym.core import DialogGymError
+from dialog_gym.stats import align, paired_differences, smallest_detectable_difference
 from dialog_gym.store import StoreHeader, read_store
 
 NO_LEARNING = (
@@ -29,15 +26,6 @@ NO_LEARNING = (
     "parrot", "quote-first", "scripted", "oracle",
 )  # fmt: skip
 """The agents every board starts from: trivial ones and exploits at the bottom, two references."""
-DIALOGUES_KEPT = 60
-
-
-def make_row(result: Result, trajectories: Sequence[Trajectory], suite: Suite) -> Row:
-    """A row with what comparisons and the report need of its dialogues."""
-    compared = [suite.rank_by, *(m for m in suite.headline if m != suite.rank_by)]
-    kept = [trajectories[i] for i in sample(trajectories, DIALOGUES_KEPT)]
-    keys = [(trajectory.task.id, trajectory.trial) for trajectory in trajectories]
-    return Row(result, rows_matrix(trajectories, compared), keys, kept)
 
 
 def compare(rows: Sequence[Row], seed: int) -> Pairs:
@@ -53,11 +41,11 @@ def compare(rows: Sequence[Row], seed: int) -> Pairs:
             continue
         rows_a, rows_b = align(first.keys, second.keys)
         differences = paired_differences(
-            a.values[rows_a], b.values[rows_b], a.weights[rows_a], b.weights[rows_b],
+            a.values[:, rows_a], b.values[:, rows_b], a.weights[:, rows_a], b.weights[:, rows_b],
             a.strata[rows_a], a.clusters[rows_a], resamples=2_000, seed=seed,
         )  # fmt: skip
         for metric, difference in zip(a.names, differences, strict=True):
-            pairs.setdefault(metric, {})[first.result.agent, second.result.agent] = difference
+            pairs.setdefault(metric, {})[first.name, second.name] = difference
     return pairs
 
 
@@ -67,7 +55,7 @@ def assemble(suite: Suite, rows: Sequence[Row], seed: int) -> Board:
     matrix, detectable = reference.matrix, {}
     if matrix is not None:
         for column, metric in enumerate(matrix.names):
-            values, weights = matrix.values[:, column], matrix.weights[:, column]
+            values, weights = matrix.values[0, :, column], matrix.weights[0, :, column]
             found = smallest_detectable_difference(values, weights, matrix.strata, matrix.clusters)
             if np.isfinite(found) and found > 0:
                 detectable[metric] = round(float(found), 6)
@@ -100,7 +88,7 @@ def run_board(
     Raises:
         DialogGymError: an agent is unknown or fails.
     """
-    rows = []
+    found = []
     for agent in agents:
         config = RunConfig(suite, agent, episodes, seed)
         store = folder / f"{default_store(config, agent).name}.gz"
@@ -109,13 +97,25 @@ def run_board(
             if on_progress:
                 on_progress(agent, done, total)
 
-        result, trajectories = evaluate(
-            config, store=store, workers=workers, resume=resume, on_progress=report
-        )
-        # the folder may be moved: what is inside it is named relative to it, and no clock is stored
-        kept = result.model_copy(update={"trajectories": store.name, "wall_seconds": 0.0})
-        rows.append(make_row(kept, trajectories, suite))
-    board = assemble(suite, rows, seed)
+        found.append(play_agent(config, store=store, workers=workers, resume=resume, on_progress=report))
+    return write_board(found, suite, folder, seed)
+
+
+def play_agent(config: RunConfig, *, store: Path, **options: Any) -> Played:
+    """Play one agent; arguments as in `evaluate`.
+
+    Raises:
+        DialogGymError: it is unknown or fails.
+    """
+    result, trajectories = evaluate(config, store=store, **options)
+    # the folder may be moved: what is inside it is named relative to it, and no clock is stored
+    kept = result.model_copy(update={"trajectories": store.name, "wall_seconds": 0.0})
+    return played(kept, trajectories, training_of(config.agent), folder_of(config.agent))
+
+
+def write_board(agents: Sequence[Played], suite: Suite, folder: Path, seed: int) -> Board:
+    """Compare agents, and write ``board.json`` and ``board.md``."""
+    board = assemble(suite, make_rows(agents, suite), seed)
     board.write(folder / "board.json")
     (folder / "board.md").write_text(board.markdown() + "\n", "utf-8")
     return board
@@ -129,16 +129,12 @@ def board_of_stores(stores: Sequence[Path]) -> Board:
     """
     if not stores:
         raise DialogGymError("no trajectory store given")
-    rows: list[Row] = []
+    agents: list[Played] = []
     first = _run_of(read_store(stores[0]).header)
     suite = load_suite(str(first["suite"]))
     for path in stores:
         found = read_store(path)
         header, run = found.header, _run_of(found.header)
-        if header.agent in [row.result.agent for row in rows]:
-            raise DialogGymError(
-                f"{path}: agent {header.agent!r} is already on this board; give each agent once"
-            )
         if header.suite_version != suite.version or header.suite != suite.name:
             raise DialogGymError(
                 f"{path}: suite {header.suite} version {header.suite_version} cannot be on a board of "
@@ -150,13 +146,15 @@ def board_of_stores(stores: Sequence[Path]) -> Board:
                 "a board compares agents on the same dialogues"
             )
         result = grade(path).model_copy(update={"trajectories": path.name})
-        rows.append(make_row(result, found.trajectories, suite))
-    return assemble(suite, rows, rows[0].result.seed)
+        training = header.config.get("training")
+        agents.append(played(result, found.trajectories, Training(**training) if training else None))
+    return assemble(suite, make_rows(agents, suite), agents[0].result.seed)
 
 
 def _run_of(header: StoreHeader) -> dict[str, Any]:
     """What must be the same for all stores of a board, by name."""
-    config = {name: value for name, value in header.config.items() if name != "reference"}
+    own = ("reference", "trained", "training")
+    config = {name: value for name, value in header.config.items() if name not in own}
     return config | {"suite": header.suite, "seed": header.seed, "simulator": header.simulator}
 
 
@@ -169,10 +167,12 @@ def write_board_report(board: Board, out: Path, reproduce: str = "") -> Path:
         title=f"{board.suite.name} leaderboard",
         suite=board.suite.name,
         pairs=board.pairs,
-        headline=(board.suite.rank_by, *(m for m in board.suite.headline if m != board.suite.rank_by)),
+        headline=board.suite.compared,
         detectable=board.detectable,
         dialogues_per_agent=DIALOGUES_KEPT,
         reproduce=reproduce or f"dialog-gym leaderboard --suite {board.suite.name} --seed {seed}",
+        notes=board.interval_notes(),
+        learning=learning(board),
     )
     return out
 

@@ -23,7 +23,7 @@ HEADLINE = ("conversion", "resolution", "tse", "esndcg", "violation_rate", "mis_
 """Metrics shown as columns unless others are asked for; those that no agent is judged on are left out."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_SCRIPTS = ("report.js", "report_charts.js", "report_dialogues.js")
+_SCRIPTS = ("report.js", "report_charts.js", "report_learning.js", "report_dialogues.js")
 
 
 class Run(NamedTuple):
@@ -47,6 +47,7 @@ def write_report(
     dialogues_per_agent: int = 60,
     reproduce: str = "",
     notes: Sequence[str] = (),
+    learning: Mapping[str, Any] | None = None,
 ) -> int:
     """Write the report of a board.
 
@@ -55,9 +56,9 @@ def write_report(
         runs: one per agent, all on the same suite, suite version and simulator.
         title: heading of the page.
         suite: name of the suite; must be that of the results.
-        pairs: ``pairs[metric][agent_a, agent_b]``, A minus B on the same episodes
-            (`stats.paired_differences`); either order of a pair will do. Without a pair, agents tie when
-            their intervals overlap.
+        pairs: ``pairs[metric][a, b]``, A minus B on the same episodes (`stats.paired_differences`), by the
+            names of the rows (`board.row_name`); either order of a pair will do. Without a pair, agents tie
+            when their intervals overlap.
         headline: metrics shown as columns, the first of them ranks when the page opens; empty means
             `HEADLINE`. Those that no agent is judged on are left out.
         pareto: metrics on the x and y axis of the trade-off plot when the page opens.
@@ -67,6 +68,7 @@ def write_report(
         dialogues_per_agent: at most this many dialogues are embedded per agent, stratified by how they ended.
         reproduce: command that recomputes the board; empty means a ``dialog-gym evaluate`` line.
         notes: further lines for the header.
+        learning: learning curves and training runs (`report_learning.learning`).
 
     Returns:
         Size of the file in bytes (4.8 million of them are plotly's library).
@@ -87,6 +89,7 @@ def write_report(
         "headline": columns,
         "pareto": [name for name in pareto if name in judged_metrics(results)],
         "dialogues": [dialogues(run.trajectories, dialogues_per_agent) for run in runs],
+        "learning": learning,
     }
     payload = _json(data)
     own = "\n".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in _SCRIPTS)
@@ -94,6 +97,7 @@ def write_report(
         title=title,
         facts=facts(results, suite, data["metrics"], columns, reproduce),
         notes=tuple(notes),
+        learning=learning,
         style=(_TEMPLATES / "report.css").read_text(encoding="utf-8"),
         plotly=plotly,
         script=(script := f'(() => {{\n"use strict";\n{own}\n}})();'),

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any, TypeAlias
 
+from dialog_gym.benchmarks.board import row_name
 from dialog_gym.core import DialogGymError, Result, Score
 from dialog_gym.metrics import METRICS
 from dialog_gym.plugins import nearest
 from dialog_gym.stats import Paired, ranks_with_ties
 
 Pairs: TypeAlias = Mapping[str, Mapping[tuple[str, str], Paired]]
-"""``pairs[metric][agent_a, agent_b]``: A minus B on the same episodes."""
+"""``pairs[metric][a, b]``: A minus B on the same episodes, by the names of the rows (`row_name`)."""
 
 ALL = "all"
 _ACRONYMS = {"tse": "TSE", "esndcg": "ESNDCG", "rouge": "ROUGE", "mrr": "MRR", "ndcg": "nDCG", "gre": "GRE"}
@@ -68,7 +69,7 @@ def board(
     _check(results, pairs)
     higher = {name: up for result in reversed(results) for name, up in result.higher_is_better.items()}
     metrics = judged_metrics(results)
-    number = {result.agent: i for i, result in enumerate(results)}
+    number = {row_name(result): i for i, result in enumerate(results)}
     scopes = _scopes(results)
     return {
         "metrics": [
@@ -107,7 +108,7 @@ def detectable_difference(metric: str, results: Sequence[Result], pairs: Pairs) 
     off the widest 95 % interval: of the paired differences, or without pairs of the scores, times sqrt 2.
     NaN when nothing is judged, or when no interval has a width.
     """
-    ranked = {result.agent for result in results if not result.reference}
+    ranked = {row_name(result) for result in results if not result.reference}
     table = pairs.get(metric, {})
     widths = [p.high - p.low for (a, b), p in table.items() if a in ranked and b in ranked]
     factor = 1.0
@@ -171,7 +172,7 @@ def _command(result: Result) -> str:
 
 def _agent(result: Result) -> dict[str, Any]:
     return {
-        "name": result.agent,
+        "name": row_name(result),
         "backbone": result.backbone,
         "reference": result.reference,
         "episodes": result.episodes,
@@ -201,7 +202,7 @@ def _ranks(
         for i in members
         if metric in results[i].scores and not math.isnan(results[i].scores[metric].value)
     ]
-    place = {results[i].agent: k for k, (i, _) in enumerate(scored)}
+    place = {row_name(results[i]): k for k, (i, _) in enumerate(scored)}
     table = {
         (place[a], place[b]): pair
         for (a, b), pair in pairs.get(metric, {}).items()
@@ -222,7 +223,7 @@ def _check(results: Sequence[Result], pairs: Pairs) -> None:
         if len(values) > 1:
             found = ", ".join(sorted(map(str, values)))
             raise DialogGymError(f"a report needs one {name}, got {found}; write one report for each")
-    agents = [result.agent for result in results]
+    agents = [row_name(result) for result in results]
     if twice := [name for name in agents if agents.count(name) > 1]:
         raise DialogGymError(f"two results are named {twice[0]!r}; give each agent its own name")
     _check_known(pairs, _metrics(results), "metric in pairs")

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,28 +22,37 @@ from dialog_gym.cli_output import (
     say_json,
     table,
 )
+from dialog_gym.cli_preset import preset_board
 from dialog_gym.core import DialogGymError
-from dialog_gym.plugins import nearest
 
 if TYPE_CHECKING:
     from dialog_gym.benchmarks.board import Board
     from dialog_gym.benchmarks.suite import Suite
 
-PRESETS = {"quick": 200}
-"""Dialogues per agent."""
-
 
 def leaderboard(
     suite: SuiteName = "credit-v1",
     agents: Annotated[
-        str, typer.Option(help="Comma-separated agents; default the built-in ones.", metavar="A,B,...")
+        str,
+        typer.Option(
+            help="Comma-separated names, files or folders of trained agents; default the built-in ones "
+            "without learning. With --preset they play beside its own.",
+            metavar="A,B,...",
+        ),
     ] = "",
     episodes: Annotated[
         int | None, typer.Option(help="Dialogues per agent; default the whole suite.", metavar="N")
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help=f"quick: {PRESETS['quick']} dialogues per agent.", metavar="NAME")
+        str | None,
+        typer.Option(
+            help="Train agents first: quick (minutes, few seeds) or full (hours, the shipped board).",
+            metavar="NAME",
+        ),
     ] = None,
+    lm: Annotated[
+        bool, typer.Option("--lm/--no-lm", help="Whether the preset's language models are trained, too.")
+    ] = True,
     seed: Seed = 0,
     workers: Workers = None,
     out: Annotated[Path, typer.Option(help="Folder for dialogues and board.", metavar="DIR")] = Path(
@@ -57,18 +67,24 @@ def leaderboard(
 ) -> None:
     """Rank several agents on a suite.
 
-    All play the same tasks against the same customers; ties are shown as ties. A stopped run goes on with
-    --resume.
+    All play the same tasks against the same customers; ties are shown as ties. Agents trained alike that
+    differ in their seed only make one row. A stopped run goes on with --resume.
     """
     from dialog_gym.benchmarks.board import show_board
     from dialog_gym.benchmarks.leaderboard import NO_LEARNING, write_board_report
     from dialog_gym.benchmarks.suite import load_suite
 
+    named = [name.strip() for name in agents.split(",") if name.strip()]
     if show:
         board = show_board(suite)
+    elif preset is not None:
+        board = preset_board(
+            preset, load_suite(suite), named, lm=lm, episodes=episodes, seed=seed, workers=workers,
+            folder=out, resume=resume,
+        )  # fmt: skip
+        report_file = report_file or _default_report(out)
     else:
-        chosen = [name.strip() for name in agents.split(",") if name.strip()] or NO_LEARNING
-        board = _played(load_suite(suite), chosen, _count(episodes, preset), out, seed, workers, resume)
+        board = _played(load_suite(suite), named or NO_LEARNING, episodes, out, seed, workers, resume)
     if json:
         say_json(board.to_json())
     else:
@@ -85,26 +101,27 @@ def _for_people(board: "Board") -> str:
     while len((text := _columns(board, rank_by, shown)).splitlines()[0]) > room and shown:
         shown.pop()
     left_out = ", ".join(others[len(shown) :])
-    return f"{text}\nnot shown here: {left_out} (--json has all)" if left_out else text
+    notes = [*board.notes(), *([f"not shown here: {left_out} (--json has all)"] if left_out else [])]
+    return "\n".join([text, *notes])
 
 
 def _columns(board: "Board", rank_by: str, others: Sequence[str]) -> str:
-    ordered, rows = board.ordered(), []
-    ranks = [rank for _, rank in ordered]
-    for row, rank in ordered:
+    rows = []
+    for row, place in board.places():
         scores = row.result.scores
         first = scores[rank_by]
         interval = f"[{number(first.low)}, {number(first.high)}]"
-        place = "ref" if rank is None else f"{rank}{'=' if ranks.count(rank) > 1 else ''}"
         values = [number(scores[metric].value) for metric in others]
-        rows.append([place, row.result.agent, number(first.value), interval, *values])
+        rows.append([place, row.name, number(first.value), interval, *values])
     return table(["rank", "agent", rank_by, "95 % interval", *others], rows)
 
 
-def _count(episodes: int | None, preset: str | None) -> int | None:
-    if preset is not None and preset not in PRESETS:
-        raise DialogGymError(f"unknown preset {preset!r}; {nearest(preset, PRESETS)}")
-    return PRESETS[preset] if preset and episodes is None else episodes
+def _default_report(folder: Path) -> Path | None:
+    """Where a preset's report goes; None where it cannot be made, which is no reason to lose a board."""
+    if all(find_spec(package) for package in ("jinja2", "plotly")):
+        return folder / "report.html"
+    note("no HTML report: it needs pip install 'dialog-gym[report]'")
+    return None
 
 
 def _played(

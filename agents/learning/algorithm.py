@@ -85,7 +85,7 @@ class Algorithm:
         self.policy, self.config = policy, config
         self.parameters = [p for p in policy.module.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay, eps=1e-5
+            self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay, eps=1e-5, fused=True
         )
         self.reference = reference or (policy.clone() if self.needs_reference() else None)
 

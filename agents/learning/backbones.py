@@ -106,11 +106,11 @@ LM = Backbone(
     config_path="dialog_gym.agents.lm.policy:LMConfig",
     agent_path="dialog_gym.agents.lm.agent:LMAgent",
     fixed=("model", "lora", "lora_targets"),
-    steps=50_000,
-    validation=64,
+    steps=25_000,
+    validation=128,
     changes={
-        "": {"learning_rate": 5e-5, "dialogues": 64, "minibatch": 16, "epochs": 1},
-        "SFTConfig": {"learning_rate": 3e-4, "demonstrations": 1_000, "passes": 2},
+        "": {"learning_rate": 2e-4, "dialogues": 160, "minibatch": 16, "epochs": 1, "entropy": 0.002},
+        "SFTConfig": {"learning_rate": 1e-3, "demonstrations": 3_000, "passes": 2},
     },
 )
 BACKBONES: Mapping[str, Backbone] = {one.name: one for one in (NET, LM)}

@@ -15,7 +15,7 @@ class SFTConfig(Config):
     learning_rate: float = option(2e-3, "Step size of Adam at the start.")
     minibatch: int = option(64, "Dialogues per gradient step.")
     demonstrations: int = option(6000, "Demonstrated sales calls; a fifth as many service calls are added.")
-    passes: int = option(16, "Passes over the demonstrations.")
+    passes: int = option(12, "Passes over the demonstrations.")
 
 
 class SFT(Algorithm):

@@ -81,6 +81,19 @@ class LlamaSession(LockstepSession):
 
     def _advance(self, rows: list[int], tokens: list[list[int]], starts: list[int]) -> Tensor:
         self._reserve(max(start + len(new) for start, new in zip(starts, tokens, strict=True)))
+        alike = _alike(tokens, starts)
+        firsts = sorted(set(alike))
+        states = self._read(
+            [rows[i] for i in firsts], [tokens[i] for i in firsts], [starts[i] for i in firsts]
+        )
+        if len(firsts) < len(rows):
+            slots = {row: slot for slot, row in enumerate(self._rows)}
+            origins = [slots[rows[first]] for first in alike]
+            self._cache[:, :, [slots[row] for row in rows]] = self._cache[:, :, origins]
+        return self._decoder.logits(states)[[firsts.index(first) for first in alike]]
+
+    def _read(self, rows: list[int], tokens: list[list[int]], starts: list[int]) -> Tensor:
+        """Encodes tokens; the states after each row's last one, ``[N, hidden]``."""
         slots = self._together(rows)
         order = sorted(range(len(rows)), key=slots.__getitem__)
         states = self._cache.new_empty(len(rows), self._decoder.embedding.shape[1])
@@ -91,7 +104,7 @@ class LlamaSession(LockstepSession):
                 [slots[i] for i in chosen], [tokens[i] for i in chosen], [starts[i] for i in chosen]
             )
             states[chosen] = self._decoder.encode(window, self._cache)
-        return self._decoder.logits(states)
+        return states
 
     def _forget(self, rows: set[int]) -> None:
         left = [row for row in self._rows if row not in rows]
@@ -140,3 +153,12 @@ class LlamaSession(LockstepSession):
         ids = torch.tensor([token for new in tokens for token in new])
         parts = (ids, slot, columns, positions, counts.cumsum(0) - 1, mask)
         return Window(slots[0], *(part.to(self._cache.device) for part in parts))
+
+
+def _alike(tokens: Sequence[Sequence[int]], starts: Sequence[int]) -> list[int]:
+    """Of each row the first that begins with the same prompt, often itself: a group's is encoded once."""
+    known: dict[tuple[int, ...], int] = {}
+    return [
+        i if start else known.setdefault(tuple(new), i)
+        for i, (new, start) in enumerate(zip(tokens, starts, strict=True))
+    ]

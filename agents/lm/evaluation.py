@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dialog_gym.agents.learning.rollout import Evaluation, Rollout
+from dialog_gym.agents.lm.attention import attention_in_blocks
 from dialog_gym.agents.lm.network import LanguageModel
 
 BUCKET: Final = 8
@@ -75,7 +76,7 @@ def evaluate(
         precision: In which the model runs, see `torch.autocast`.
     """
     shape = rollout.mask.shape
-    with precision:
+    with precision, attention_in_blocks(module.model):
         parts = [_evaluate_some(module, rollout, rows, temperature, value) for rows in _buckets(rollout)]
     if not parts:
         return Evaluation(torch.zeros(shape), torch.zeros(shape), torch.zeros(shape[:2]) if value else None)
@@ -89,7 +90,7 @@ def evaluate(
 def values(module: LanguageModel, rollout: Rollout, precision: AbstractContextManager[Any]) -> Tensor:
     """Values only, float32[D, T], without gradients: they need no logits."""
     parts = []
-    with precision, torch.no_grad():
+    with precision, attention_in_blocks(module.model), torch.no_grad():
         for rows in _buckets(rollout):
             states = module.states(_ids(rollout, rows).to(module.device))
             parts.append(_values_of_some(module, rollout, rows, states))

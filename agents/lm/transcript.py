@@ -112,7 +112,7 @@ def as_rollout(
         raise DialogGymError(f"the user simulator failed in every dialogue: {played[0][1].failure}")
     kept = [one for one, ok in zip(played, valid, strict=True) if ok]
     rewards = [judge(episode) for _, episode in kept]
-    inputs, logprob, mask = _tokens([transcript for transcript, _ in kept], shape)
+    inputs, logprob, mask = decisions([transcript for transcript, _ in kept], shape)
     names = rewards[0][0]
     return Rollout(
         logprob=logprob,
@@ -125,7 +125,7 @@ def as_rollout(
     )
 
 
-def _tokens(transcripts: Sequence[Transcript], shape: Shape) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+def decisions(transcripts: Sequence[Transcript], shape: Shape) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     """What a model needs to evaluate the decisions again, their log-probabilities, and which were made."""
     count = len(transcripts)
     ids = torch.zeros(count, shape.context, dtype=torch.long)

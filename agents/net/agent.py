@@ -1,6 +1,7 @@
 """A trained network as an agent: it sees the act-level view and answers in act notation."""
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from dialog_gym.agents.base import Agent
 from dialog_gym.agents.learning.card import AgentCard
 from dialog_gym.agents.net.network import DECISIONS, Network
 from dialog_gym.agents.net.policy import NetConfig, NetPolicy
-from dialog_gym.core import DialogGymError, Observation, Turn
+from dialog_gym.core import ActView, DialogGymError, Observation, Turn
 from dialog_gym.domains.credit.moves import MOVES
 
 GREEDY, SAMPLED = 0.0, 1.0
@@ -50,6 +51,30 @@ class NetAgent(Agent):
 
     def reply(self, observation: Observation) -> Turn:
         """The next turn in act notation; the shop's templates put it into words."""
+        return self.turns([observation], [self.rng])[0]
+
+    def start_many(self, seeds: Sequence[int]) -> "Table":
+        """A session for dialogues that are played together, row i with ``seeds[i]``."""
+        return Table(self, [np.random.default_rng(seed) for seed in seeds])
+
+    def turns(self, observations: Sequence[Observation], rngs: Sequence[np.random.Generator]) -> list[Turn]:
+        """The next turn of several dialogues, each with its own generator.
+
+        Raises:
+            DialogGymError: this is another shop than the one the network was trained in.
+        """
+        views = [self._view(observation) for observation in observations]
+        uniforms = None
+        if self.temperature == SAMPLED:
+            uniforms = torch.from_numpy(np.stack([rng.random(len(DECISIONS), np.float32) for rng in rngs]))
+        vectors = torch.from_numpy(np.stack([view.vector for view in views]))
+        allowed = torch.from_numpy(np.stack([view.mask[: len(MOVES)] != 0 for view in views]))
+        with torch.inference_mode():
+            actions = self.network.decide(vectors, allowed, None, uniforms).action.tolist()
+        said = [view.acts(action) for view, action in zip(views, actions, strict=True)]
+        return [Turn(role="assistant", text=format_acts(acts), acts=acts) for acts in said]
+
+    def _view(self, observation: Observation) -> ActView:
         view = observation.act_view
         if view is None:
             raise DialogGymError(
@@ -57,11 +82,16 @@ class NetAgent(Agent):
             )
         if len(view.vector) != self.network.inputs:
             raise DialogGymError(f"agent {self.name} was trained in a shop with other products")
-        uniforms = None
-        if self.temperature == SAMPLED:
-            uniforms = torch.from_numpy(self.rng.random((1, len(DECISIONS)), np.float32))
-        vector, allowed = torch.from_numpy(view.vector), torch.from_numpy(view.mask[: len(MOVES)] != 0)
-        with torch.inference_mode():
-            chosen = self.network.decide(vector[None], allowed[None], None, uniforms)
-        acts = view.acts(chosen.action[0].tolist())
-        return Turn(role="assistant", text=format_acts(acts), acts=acts)
+        return view
+
+
+class Table:
+    """Dialogues that are played together: one pass through the network for all of them."""
+
+    def __init__(self, agent: NetAgent, rngs: Sequence[np.random.Generator]) -> None:
+        """One generator per dialogue."""
+        self.agent, self.rngs = agent, rngs
+
+    def reply_many(self, rows: Sequence[int], observations: Sequence[Observation]) -> list[Turn]:
+        """The next turn in these dialogues."""
+        return self.agent.turns(observations, [self.rngs[row] for row in rows])

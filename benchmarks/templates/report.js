@@ -99,6 +99,10 @@ function boardColumns() {
   const about = [
     plain("backbone", "Backbone", "What the agent runs on: net is a compact policy network, lm a language model."),
   ];
+  const learnt = [
+    plain("seeds", "Seeds", "Training runs with different seeds; intervals are over tasks and seeds."),
+    plain("env_steps", "Environment steps", "Steps in the environment that each training run has learnt from."),
+  ];
   return [
     plain("rank", "Rank", "Rank on the chosen metric. Agents that the comparison cannot tell apart share a rank (=)."),
     plain("name", "Agent", "References show what is possible; they are never ranked."),
@@ -108,6 +112,7 @@ function boardColumns() {
       return { key: name, text: label, metric: name, tip: `${explanation} ${direction(METRIC[name])}`.trim() };
     }),
     ...(NARROW.matches ? about : []),
+    ...(DATA.agents.some((agent) => agent.seeds > 1) ? learnt : []),
     plain("episodes", "Episodes", "Dialogues that the agent was scored on."),
   ];
 }

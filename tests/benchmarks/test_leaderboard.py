@@ -7,7 +7,8 @@ import pytest
 
 from dialog_gym.benchmarks.board import Board, Row, read_board
 from dialog_gym.benchmarks.evaluate import RunConfig, evaluate
-from dialog_gym.benchmarks.leaderboard import NO_LEARNING, assemble, board_of_stores, make_row, run_board
+from dialog_gym.benchmarks.leaderboard import NO_LEARNING, assemble, board_of_stores, run_board
+from dialog_gym.benchmarks.rows import make_rows, played
 from dialog_gym.benchmarks.suite import load_suite
 from dialog_gym.core import DialogGymError, Result, Score
 from dialog_gym.metrics import METRICS
@@ -155,13 +156,17 @@ def test_backbones_are_ranked_apart_and_ties_need_the_paired_interval():
     apart = Paired(difference=0.4, low=0.3, high=0.5, **rest)
     pairs = {(x, y): apart for i, x in enumerate(names) for y in names[i + 1 :]} | {("a", "b"): tied}
     board = Board(SUITE, rows, {"success": pairs}, {})
-    assert board.ranks("success") == {"a": 1, "b": 1, "c": 3, "lm": 1}
+    assert board.ranks("success") == {"a": 1, "b": 1, "c": 3, "lm (lm)": 1}
+    assert [(row.name, place) for row, place in board.places()] == [
+        ("lm (lm)", "1"), ("a", "1="), ("b", "1="), ("c", "3"),
+    ]  # fmt: skip
+    assert "Ranks are within a backbone" in board.markdown().splitlines()[-1]
 
 
 def test_rows_keep_a_sample_and_no_more(board, folder):
     found = read_store(next(folder.glob("scripted*.jsonl*"))).trajectories
-    row = make_row(result("scripted", 0.5), found, SUITE)
-    assert row.keys == [(one.task.id, one.trial) for one in found] and len(row.sample) <= 60
+    (row,) = make_rows([played(result("scripted", 0.5), found)], SUITE)
+    assert row.keys == sorted((one.task.id, one.trial) for one in found) and len(row.sample) <= 60
     assert set(assemble(SUITE, [row], 0).pairs) == set()
 
 

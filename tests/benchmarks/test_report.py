@@ -41,6 +41,7 @@ VALUES = {
     "<b>tiny</b> lm": {"conversion": 0.1, "tse": math.nan, "violation_rate": 0.4},
 }
 BACKBONES = {"ppo": "net", "<b>tiny</b> lm": "lm"}
+NAMES = {agent: f"{agent} ({BACKBONES[agent]})" if agent in BACKBONES else agent for agent in VALUES}
 
 
 def dialogue(agent: str, index: int, ended_by: EndReason) -> Trajectory:
@@ -118,16 +119,40 @@ def example_runs() -> list[Run]:
 def example_pairs() -> dict[str, dict[tuple[str, str], Paired]]:
     return {
         metric: {
-            (a, b): paired(VALUES[a][metric] - VALUES[b][metric])
+            (NAMES[a], NAMES[b]): paired(VALUES[a][metric] - VALUES[b][metric])
             for a, b in itertools.combinations(VALUES, 2)
         }
         for metric in VALUES["oracle"]
     }
 
 
+def example_learning() -> dict[str, Any]:
+    x, mean = [0.0, 500.0, 1000.0], [0.1, 0.2, 0.3]
+    curve = {
+        "name": "ppo (net)",
+        "backbone": "net",
+        "x": x,
+        "mean": mean,
+        "low": [0.0, 0.1, 0.2],
+        "high": [0.2, 0.3, 0.4],
+    }
+    run = {
+        "name": "ppo (net)", "seed": 0, "env_steps": 1000, "seconds": 2.5, "memory_mib": None,
+        "steps_per_second": 400.0, "score": 0.31, "score_name": "conversion", "options": "clip_low=0.2",
+    }  # fmt: skip
+    other = {**curve, "name": ATTACK, "backbone": "lm"}
+    curves = {"conversion": [curve, other], "reward": [curve]}
+    return {
+        "metrics": list(curves),
+        "curves": curves,
+        "runs": [run, {**run, "name": ATTACK, "options": ATTACK}],
+    }
+
+
 def write_example(path: Path, **changes: Any) -> int:
     """Also used by test_report_browser.py."""
     options: dict[str, Any] = {"title": "A <board>", "suite": "credit-v1", "pairs": example_pairs()}
+    options["learning"] = example_learning()
     return write_report(path, example_runs(), **options | {"dialogues_per_agent": 12} | changes)
 
 
@@ -223,10 +248,11 @@ def test_ranks_show_ties_and_leave_references_out(page: Page) -> None:
     data = page.data
     names = [agent["name"] for agent in data["agents"]]
     ranks = {names[int(i)]: tuple(r) for i, r in data["ranks"]["all"]["conversion"].items()}
-    assert ranks == {"ppo": (1, True), "scripted": (1, True), "<b>tiny</b> lm": (3, False)}
+    tiny = NAMES["<b>tiny</b> lm"]
+    assert ranks == {"ppo (net)": (1, True), "scripted": (1, True), tiny: (3, False)}
     lowest_first = {names[int(i)]: r[0] for i, r in data["ranks"]["all"]["violation_rate"].items()}
-    assert lowest_first["scripted"] == 1 and lowest_first["<b>tiny</b> lm"] == 3
-    assert names.index("<b>tiny</b> lm") not in map(int, data["ranks"]["all"]["tse"])  # no value, no rank
+    assert lowest_first["scripted"] == 1 and lowest_first[tiny] == 3
+    assert names.index(tiny) not in map(int, data["ranks"]["all"]["tse"])  # no value, no rank
 
 
 def test_each_backbone_is_ranked_by_itself(page: Page) -> None:
@@ -333,7 +359,7 @@ def test_metrics_that_nobody_is_judged_on_are_left_out(tmp_path: Path) -> None:
     ("runs", "options", "line"),
     [
         ([], {}, "at least one run"),
-        ([Run(result("ppo")), Run(result("ppo"))], {}, "two results are named 'ppo'"),
+        ([Run(result("ppo")), Run(result("ppo"))], {}, "two results are named 'ppo (net)'"),
         ([Run(result("ppo")), Run(result("oracle", suite_version=3))], {}, "one suite version, got 2, 3"),
         ([Run(result("ppo")), Run(result("oracle", simulator="lm"))], {}, "one simulator, got agenda, lm"),
         ([Run(result("ppo"))], {"suite": "other"}, "'other', but the results are of 'credit-v1'"),
@@ -343,7 +369,11 @@ def test_metrics_that_nobody_is_judged_on_are_left_out(tmp_path: Path) -> None:
             "unknown headline metric 'conversions'",
         ),
         ([Run(result("ppo"))], {"pairs": {"conv": {}}}, "unknown metric in pairs"),
-        ([Run(result("ppo"))], {"pairs": {"tse": {("ppo", "x"): paired(0)}}}, "unknown agent in pairs 'x'"),
+        (
+            [Run(result("ppo"))],
+            {"pairs": {"tse": {("ppo (net)", "x"): paired(0)}}},
+            "unknown agent in pairs 'x'",
+        ),
         ([Run(result("ppo"))], {"dialogues_per_agent": -1}, "at least 0"),
     ],
 )

@@ -22,6 +22,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 WIDTHS = (1280, 400)
+PPO, TINY = "ppo (net)", "<b>tiny</b> lm (lm)"
 NOTHING = "\N{EN DASH}"
 
 pytestmark = pytest.mark.skipif(
@@ -83,22 +84,37 @@ def click(page: webdriver.Chrome, selector: str) -> None:
 
 
 def test_board_ranks_sorts_and_explains(page: webdriver.Chrome) -> None:
-    assert agents(page) == ["ppo", "scripted", "<b>tiny</b> lm", "oracle"]
+    assert agents(page) == [PPO, "scripted", TINY, "oracle"]
     assert texts(page, "#board-table tbody td.rank") == ["1=", "1=", "3", NOTHING]
     assert texts(page, "#board-table tr.reference .badge") == ["reference"]
     click(page, "[data-key=violation_rate]")
-    assert agents(page) == ["oracle", "scripted", "ppo", "<b>tiny</b> lm"]
+    assert agents(page) == ["oracle", "scripted", PPO, TINY]
     assert page.find_element(By.CSS_SELECTOR, ".col-violation_rate").get_attribute("aria-sort") == "ascending"
     page.switch_to.active_element.send_keys(Keys.ENTER)
-    assert agents(page) == ["<b>tiny</b> lm", "ppo", "scripted", "oracle"]
+    assert agents(page) == [TINY, PPO, "scripted", "oracle"]
     assert "lower is better" in page.find_element(By.ID, "tip").text.lower()
     page.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert not page.find_element(By.ID, "tip").is_displayed()
     choose(page, "board-metric", "tse")
-    assert agents(page) == ["ppo", "scripted", "<b>tiny</b> lm", "oracle"]
+    assert agents(page) == [PPO, "scripted", TINY, "oracle"]
     assert texts(page, "#board-table tbody td.rank") == ["1=", "1=", NOTHING, NOTHING]
     choose(page, "board-scope", "net")
-    assert agents(page) == ["ppo", "oracle"]
+    assert agents(page) == [PPO, "oracle"]
+
+
+def test_learning_curves_and_runs(page: webdriver.Chrome) -> None:
+    WebDriverWait(page, 10).until(lambda p: texts(p, "#curves svg.main-svg"))
+    drawn = "return document.getElementById('curves').data.map((trace) => [trace.name, trace.y.length])"
+    band, line, *_ = page.execute_script(drawn)
+    assert band[1] == 6 and line == [PPO, 3]
+    assert texts(page, "#runs-table tbody tr:first-child th, #runs-table tbody tr:first-child td") == [
+        PPO, "0", "1,000", "2.5", "400", NOTHING, "0.310"
+    ]  # fmt: skip
+    choose(page, "curve-backbone", "lm")
+    assert page.execute_script(drawn)[1][0].startswith("&lt;script&gt;")
+    choose(page, "curve-backbone", "net")
+    choose(page, "curve-metric", "reward")
+    assert page.execute_script(drawn)[1] == [PPO, 3]
 
 
 def test_plots_are_drawn_and_follow_their_metric(page: webdriver.Chrome) -> None:

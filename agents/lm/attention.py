@@ -61,7 +61,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
     """
     dialogues, heads, length, size = query.shape
     groups = key.shape[1]
-    query = (query * scaling).view(dialogues * groups, heads // groups, length, size)
+    query = (query * scaling).reshape(dialogues * groups, heads // groups, length, size)
     key, value = (part.reshape(dialogues * groups, length, size) for part in (key, value))
     later = torch.ones(BLOCK, BLOCK, dtype=torch.bool).triu(1)
     mixed = []
@@ -85,7 +85,7 @@ def _forward(
     dropout: float = 0.0,
     **options: Any,
 ) -> tuple[Tensor, None]:
-    """What transformers calls, float[D, L, heads, size]; see `attend`."""
+    """What transformers calls; the first result is float[D, L, heads, size], the others as in `attend`."""
     length = query.shape[2]
     if attention_mask is not None or dropout or length != key.shape[2] or length > LONGEST:
         return sdpa_attention_forward(

@@ -41,8 +41,8 @@ class LMConfig:
 
     model: str = option("", "Folder or hub name of a causal language model; default the tiny one that ships.")
     dialect: Literal["text", "acts"] = option("text", "Whether the model speaks in words or in act notation.")
-    prompt: Literal["compact", "full"] = option(
-        "compact", "compact: for the tiny model; full: guidelines and every attribute."
+    prompt: Literal["compact", "desk", "full"] = option(
+        "desk", "compact: the profile; desk: and what the shop's systems say of it; full: and its guidelines."
     )
     max_new_tokens: int = option(64, "Longest turn in tokens.")
     context: int = option(2048, "Longest dialogue in tokens, if the model has room for it.")

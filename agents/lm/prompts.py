@@ -1,8 +1,9 @@
 """How a dialogue becomes chat messages: a system message with the customer's profile, then the turns.
 
-Two styles: ``full`` is for general instruction-tuned models and holds the shop's guidelines and every
+Three styles: ``full`` is for general instruction-tuned models and holds the shop's guidelines and every
 attribute; ``compact`` is what the tiny model was trained on, one short paragraph with the quantities a CRM
-screen derives, because a model of that size cannot subtract.
+screen derives, because a model of that size cannot subtract; ``desk`` adds what the shop's systems work out
+about every product (see `dialog_gym.agents.lm.desk`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,11 +11,12 @@ from datetime import date
 from typing import Any, Final, Literal, TypeAlias
 
 from dialog_gym.acts import format_acts
+from dialog_gym.agents.lm.desk import desk_sheet
 from dialog_gym.core import Role, Scalar, Turn
 from dialog_gym.domains.credit.profiles import TIER_RATES
 
 Dialect: TypeAlias = Literal["text", "acts"]
-Style: TypeAlias = Literal["compact", "full"]
+Style: TypeAlias = Literal["compact", "desk", "full"]
 Message: TypeAlias = dict[str, str]
 Profile: TypeAlias = Mapping[str, Scalar]
 
@@ -51,11 +53,12 @@ def system_message(
         profile: The visible attributes; None is written as unknown. Attributes of other domains are welcome.
         guidelines: The shop's guidelines; only the full style has them.
         dialect: Whether the assistant is asked for words or act notation.
-        style: ``compact`` for the tiny model, ``full`` for general instruction-tuned models.
+        style: ``compact`` or ``desk`` for the tiny model, ``full`` for general instruction-tuned models.
         opened: Who speaks first, see `opened_by`.
     """
-    if style == "compact":
-        return " ".join([_OPENED[opened], *_paragraph(profile), _REPLY[dialect]])
+    if style != "full":
+        sheet = desk_sheet(profile) if style == "desk" else []
+        return " ".join([_OPENED[opened], *_paragraph(profile), *sheet, _REPLY[dialect]])
     known = [_plainly(name, value) for name, value in profile.items()]
     return "\n".join([guidelines, "Customer profile:", *known, _OPENED[opened], _REPLY_IN_FULL[dialect]])
 

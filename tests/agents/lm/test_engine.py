@@ -10,6 +10,7 @@ transformers = pytest.importorskip("transformers", reason="an optional dependenc
 
 from dialog_gym import noise  # noqa: E402
 from dialog_gym.agents.lm import engine_llama  # noqa: E402
+from dialog_gym.agents.lm.decoder import Decoder  # noqa: E402
 from dialog_gym.agents.lm.engine import Sampling, make_engine  # noqa: E402
 from dialog_gym.agents.lm.engine_hf import HFEngine  # noqa: E402
 from dialog_gym.agents.lm.engine_session import draw  # noqa: E402
@@ -202,6 +203,26 @@ def test_a_long_prompt_is_encoded_in_windows(models, monkeypatch):
     model = models["qwen2"]
     table = Table(make_engine(model, dtype=torch.float32), tokens(6, 40, 8, 33, 90, 2), Sampling((), 5))
     table.sample([3, 0, 4, 1, 2])
+    table.check(model)
+
+
+def test_a_prompt_of_several_rows_is_encoded_once(models, monkeypatch):
+    read = []
+    encode = Decoder.encode
+
+    def counted(self, window, cache):
+        read.append(len(window.ids))
+        return encode(self, window, cache)
+
+    monkeypatch.setattr(Decoder, "encode", counted)
+    model = models["llama, two key-value heads"]
+    first, other = tokens(20, 30, 9)
+    table = Table(
+        make_engine(model, dtype=torch.float32), [first, other, first, other, first], Sampling((), 6)
+    )
+    table.sample([3, 0, 4, 1])
+    assert read[0] == 39
+    table.sample([2, 1])  # the row whose twins have gone on is read by itself
     table.check(model)
 
 

@@ -98,7 +98,6 @@ class LMPolicy:
         self.sampling(self.config.temperature)
         self._envs: dict[str, DialogueEnv] = {}
         self._engine: Engine | None = None
-        self._engine_weights: tuple[int, ...] = ()
 
     def clone(self) -> "LMPolicy":
         """A frozen copy; with LoRA it shares the frozen weights and has adapters of its own."""
@@ -123,6 +122,7 @@ class LMPolicy:
         seeds = [int(seed) for seed in episodes.seeds]
         # those of a group share the customer's seed, and must not share the agent's
         keys = [mix(run, s, n) for s, n in zip(seeds, _places_in_groups(episodes.group), strict=True)]
+        self.engine().refresh()
         games = self.env(episodes.scenario).begin_many(episodes.tasks.tolist(), seeds)
         played: list[tuple[Transcript, Episode]] = []
         for first in range(0, len(games), self.config.lockstep):
@@ -161,14 +161,9 @@ class LMPolicy:
         return Sampling(self.chat.stop, self.config.max_new_tokens, temperature)
 
     def engine(self) -> Engine:
-        """The sampler of the present weights."""
-        # counted up by every change in place, which is how optimisers and checkpoints change weights
-        weights = tuple(p._version for p in self.module.model.parameters())
+        """The sampler; `collect` has it read the weights again, which may have been trained since."""
         if self._engine is None:
             self._engine = self._new_engine()
-        elif weights != self._engine_weights:
-            self._engine.refresh()
-        self._engine_weights = weights
         return self._engine
 
     def _new_engine(self) -> Engine:

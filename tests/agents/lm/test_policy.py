@@ -233,7 +233,7 @@ def test_it_learns_what_is_rewarded(policy):
 
 
 def test_demonstrations_are_the_population_s_words(policy):
-    playing = policy(max_new_tokens=400)
+    playing = policy(max_new_tokens=400, prompt="compact")
     rollout = playing.demonstrations(6, 3, "proactive_sale")
     calls = demonstrate(6, seed=3, scenario="proactive_sale", domain=DOMAIN)
     for row, call in enumerate(calls):

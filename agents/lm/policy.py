@@ -122,7 +122,7 @@ class LMPolicy:
         seeds = [int(seed) for seed in episodes.seeds]
         # those of a group share the customer's seed, and must not share the agent's
         keys = [mix(run, s, n) for s, n in zip(seeds, _places_in_groups(episodes.group), strict=True)]
-        self.engine().refresh()
+        self._read_weights()
         games = self.env(episodes.scenario).begin_many(episodes.tasks.tolist(), seeds)
         played: list[tuple[Transcript, Episode]] = []
         for first in range(0, len(games), self.config.lockstep):
@@ -161,10 +161,15 @@ class LMPolicy:
         return Sampling(self.chat.stop, self.config.max_new_tokens, temperature)
 
     def engine(self) -> Engine:
-        """The sampler; `collect` has it read the weights again, which may have been trained since."""
+        """The sampler; where there is one already, see `_read_weights`."""
         if self._engine is None:
             self._engine = self._new_engine()
         return self._engine
+
+    def _read_weights(self) -> None:
+        """Have an earlier engine read the weights again: they may have been trained since."""
+        if self._engine is not None:
+            self._engine.refresh()
 
     def _new_engine(self) -> Engine:
         if self.config.server:

@@ -209,4 +209,4 @@ def test_the_shipped_presets_can_be_trained():
         for course in preset.courses:
             assert len({learner.name for learner in course.learners}) == len(course.learners)
     assert {one.course.backbone for one in trainees(QUICK.without("lm"))} == {"net"}
-    assert len(trainees(FULL)) == 10 * len(presets.NET_LEARNERS) + 3 * len(presets.LM_LEARNERS)
+    assert len(trainees(FULL)) == 10 * len(presets.NET_LEARNERS) + len(presets.LM_LEARNERS)

@@ -206,5 +206,5 @@ def test_divergence_holds_the_policy_back(shopper):
 
 def test_it_learns_the_shop(shopper):
     assert success(shopper) < 0.3
-    learn(PolicyGradient(shopper, config(**LEARNS)), iterations=30, groups=96, size=1)
+    learn(PolicyGradient(shopper, config(**LEARNS)), iterations=60, groups=160, size=1)
     assert success(shopper) > 0.8

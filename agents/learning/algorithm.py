@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dialog_gym.agents.learning.rollout import Policy, Rollout, portions
 from dialog_gym.core import DialogGymError
+from dialog_gym.domains.credit.dynamics import DEFAULT_REWARD_WEIGHTS
 
 
 def option(default: Any, help_text: str) -> Any:
@@ -46,10 +47,7 @@ class Config:
     weight_decay: float = option(0.0, "Decoupled weight decay.")
 
 
-WEIGHTS: Mapping[str, float] = {
-    "conversion": 3.0, "resolution": 3.0, "honest_refusal": 1.5, "progress": 1.0, "propensity": 1.0,
-    "mis_sale": 2.0, "violation": 0.5, "satisfaction": 0.1, "turn": 0.01,
-}  # fmt: skip
+WEIGHTS: Mapping[str, float] = {**DEFAULT_REWARD_WEIGHTS, "violation": 0.5}
 """Weights of the named rewards: the environment's, but a broken rule is dear."""
 
 
@@ -60,7 +58,6 @@ class OnlineConfig(Config):
     learning_rate: float = option(7e-4, "Step size of Adam at the start.")
     dialogues: int = option(4096, "Dialogues played per iteration.")
     epochs: int = option(2, "Passes over each batch of dialogues.")
-    minibatch: int = option(256, "Dialogues per gradient step.")
     weights: Mapping[str, float] = field(
         default_factory=lambda: dict(WEIGHTS), metadata={"help": "Weights of named rewards, NAME=W,..."}
     )

@@ -5,8 +5,8 @@ Nothing here imports torch or transformers before a policy, an agent or the opti
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, cast
 
 from dialog_gym.agents.learning.card import AgentCard
@@ -48,7 +48,7 @@ class Backbone:
 
     def settings(self) -> list[Setting]:
         """The model's options."""
-        return [one for one in settings(_load(self.config_path)) if one.name not in PLACE]
+        return [one for one in settings(resolve_name(self.config_path)) if one.name not in PLACE]
 
     def check(self, model: Values) -> None:
         """Find values of the model's options that are impossible.
@@ -56,7 +56,7 @@ class Backbone:
         Raises:
             DialogGymError: naming the option and what it may be.
         """
-        check(_load(self.config_path)(**model))
+        check(resolve_name(self.config_path)(**model))
 
     def policy(self, domain: Any, model: Values, *, level: int, seed: int) -> "Policy":
         """A policy that has learnt nothing from dialogues of this shop.
@@ -64,7 +64,7 @@ class Backbone:
         Raises:
             DialogGymError: an option is impossible, or the model cannot be loaded.
         """
-        return cast("Policy", _load(self.policy_path)(domain, self._config(model, level), seed=seed))
+        return cast("Policy", resolve_name(self.policy_path)(domain, self._config(model, level), seed=seed))
 
     def trained(self, folder: Path, domain: Any, model: Values, *, level: int) -> "Policy":
         """The policy of a run's folder.
@@ -72,10 +72,10 @@ class Backbone:
         Raises:
             DialogGymError: its weights are missing, broken, or of another model.
         """
-        return cast("Policy", _load(self.policy_path).load(folder, domain, self._config(model, level)))
+        return cast("Policy", resolve_name(self.policy_path).load(folder, domain, self._config(model, level)))
 
     def _config(self, model: Values, level: int) -> Any:
-        return _load(self.config_path)(**model, level=level)
+        return resolve_name(self.config_path)(**model, level=level)
 
     def agent(self, folder: Path, card: AgentCard) -> "Agent":
         """The agent of a run's folder.
@@ -83,12 +83,7 @@ class Backbone:
         Raises:
             DialogGymError: its weights are missing or broken.
         """
-        return cast("Agent", _load(self.agent_path).load(folder, card))
-
-
-def _load(path: str) -> Any:
-    module, _, attribute = path.partition(":")
-    return getattr(import_module(module), attribute)
+        return cast("Agent", resolve_name(self.agent_path).load(folder, card))
 
 
 NET = Backbone(

@@ -17,7 +17,8 @@ from dialog_gym.core import DialogueAct, Observation, Trajectory, Turn
 from dialog_gym.domains.credit.ontology import NEED_SLOTS
 from dialog_gym.envs.dialogue_env import DialogueEnv
 from dialog_gym.envs.episode import Episode
-from dialog_gym.noise import mix, mix_array, text_key
+from dialog_gym.envs.seeding import episode_seeds, task_indices
+from dialog_gym.noise import mix, text_key
 from dialog_gym.rollout import agent_seed, play
 
 POPULATION = {"scripted": 0.5, "noisy-scripted": 0.35, "near-oracle": 0.15}
@@ -43,9 +44,8 @@ class NoisyScripted(Scripted):
         return Turn(role="assistant", text=text, acts=acts)
 
     def _slips(self) -> list[DialogueAct]:
-        products = list(self.rulebook.products.values())
-        product = products[int(self.rng.integers(len(products)))]
-        name = next(key for key, value in self.rulebook.products.items() if value is product)
+        products = list(self.rulebook.products.items())
+        name, product = products[int(self.rng.integers(len(products)))]
         slot = NEED_SLOTS[int(self.rng.integers(len(NEED_SLOTS)))]
         amount = self.rulebook.ladder[int(self.rng.integers(len(self.rulebook.ladder)))]
         rate = product.rates[int(self.rng.integers(len(product.rates)))]
@@ -114,10 +114,10 @@ def demonstrated_episodes(
     """
     env, found, number = DialogueEnv(scenario=scenario, split=split, level=level, **options), 0, 0
     while found < count:
-        numbers = np.arange(number, number + _BATCH).astype(np.uint64)
-        seeds = mix_array(mix_array(np.full(_BATCH, _TASK), np.full(_BATCH, seed).astype(np.uint64)), numbers)
-        seeds = seeds >> np.uint64(1)
-        tasks = (mix_array(seeds, 1) % np.uint64(env.space.size)).astype(np.int64)
+        seeds = episode_seeds(
+            np.full(_BATCH, mix(_TASK, seed), np.uint64), np.arange(number, number + _BATCH)
+        )
+        tasks = task_indices(seeds, env.space.size)
         for episode, index in zip(env.begin_many(tasks.tolist(), seeds.tolist()), tasks, strict=True):
             if found < count and episode.dialogue.state.reached:
                 found += 1

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dialog_gym.agents.learning.advantages import mix_rewards, normalise, returns_to_go
 from dialog_gym.agents.learning.algorithm import Algorithm, OnlineConfig, option
-from dialog_gym.agents.learning.rollout import Policy, Rollout, portions
+from dialog_gym.agents.learning.rollout import Rollout, portions
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,6 @@ class PolicyGradient(Algorithm):
     name = "policy-gradient"
     config: PolicyGradientConfig
     wants_value: ClassVar[bool] = False
-
-    def __init__(self, policy: Policy, config: PolicyGradientConfig, reference: Policy | None = None) -> None:
-        """See `Algorithm`."""
-        super().__init__(policy, config, reference)
 
     def needs_reference(self) -> bool:
         """A reference is only kept when the KL term counts."""

@@ -6,6 +6,7 @@ The command line, `list algorithms` and trained agents know of an algorithm thro
 import os
 from collections.abc import Mapping
 from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from dialog_gym import plugins
@@ -51,8 +52,7 @@ def load(name: str) -> "type[Algorithm]":
         raise DialogGymError(f"unknown algorithm {name!r}; {plugins.nearest(name, names())}")
     if name not in BUILT_IN:
         return cast("type[Algorithm]", plugins.load("algorithms", name))
-    module, _, attribute = BUILT_IN[name].path.partition(":")
-    return cast("type[Algorithm]", getattr(import_module(module), attribute))
+    return cast("type[Algorithm]", resolve_name(BUILT_IN[name].path))
 
 
 def require_torch() -> None:

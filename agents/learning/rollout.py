@@ -6,7 +6,7 @@ choice (move, product, amount, ...), on a language model a sampled token. What t
 decision and so is in no loss.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -55,35 +55,26 @@ class Rollout:
         Args:
             index: int64[n], or bool[D].
         """
-        return self._map(lambda values: values[index])
-
-    def _map(self, change: "_Change") -> "Rollout":
-        found: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, Mapping):
-                found[field.name] = {name: change(values) for name, values in value.items()}
-            else:
-                found[field.name] = change(value)
-        return replace(self, **found)
+        return _field_by_field([self], lambda values: values[0][index])
 
 
-class _Change(Protocol):
-    def __call__(self, values: Tensor, /) -> Tensor: ...
+def _field_by_field(rollouts: Sequence[Rollout], combine: Callable[[list[Tensor]], Tensor]) -> Rollout:
+    """A rollout each of whose tensors is made from those that stand in its place in some rollouts."""
+    found: dict[str, Any] = {}
+    for field in fields(Rollout):
+        values = [getattr(one, field.name) for one in rollouts]
+        if isinstance(values[0], Mapping):
+            found[field.name] = {name: combine([v[name] for v in values]) for name in values[0]}
+        else:
+            found[field.name] = combine(values)
+    return Rollout(**found)
 
 
 def join(parts: Sequence[Rollout]) -> Rollout:
     """Several rollouts of the same shape behind the dialogue axis as one; groups stay apart."""
     shifts = np.cumsum([0, *(int(part.group.max()) + 1 for part in parts)])
     moved = [replace(p, group=p.group + int(shift)) for p, shift in zip(parts, shifts[:-1], strict=True)]
-    found: dict[str, Any] = {}
-    for field in fields(Rollout):
-        values = [getattr(part, field.name) for part in moved]
-        if isinstance(values[0], Mapping):
-            found[field.name] = {name: torch.cat([v[name] for v in values]) for name in values[0]}
-        else:
-            found[field.name] = torch.cat(values)
-    return Rollout(**found)
+    return _field_by_field(moved, torch.cat)
 
 
 def portions(count: int, size: int) -> tuple[Tensor, ...]:

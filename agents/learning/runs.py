@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -109,14 +110,17 @@ class _Run:
 
     def _start_card(self) -> AgentCard | None:
         """The card of the agent that training starts from."""
-        if self.options.init is not None:
-            return read_card(self.options.init)
-        return read_card(self.options.out / "sft") if self.online else None
+        return read_card(self._start_folder) if self.online or self.options.init is not None else None
+
+    @property
+    def _start_folder(self) -> Path:
+        """Where the agent is that training starts from, if it starts from one."""
+        return self.options.init or self.options.out / "sft"
 
     def _check_start(self) -> None:
         if self.start is None:
             return
-        where = self.options.init or self.options.out / "sft"
+        where = self._start_folder
         if self.start.backbone != self.back.name:
             raise DialogGymError(
                 f"{where} is an agent of backbone {self.start.backbone}, not {self.back.name}"
@@ -132,8 +136,7 @@ class _Run:
             checkpoint.compare(self.options.out, checkpoint.options_of(self.options.out), self.record())
             return self.back.trained(self.options.out, self.domain, self.model, level=level)
         if self.start is not None:
-            folder = self.options.init or self.options.out / "sft"
-            return self.back.trained(folder, self.domain, self.model, level=level)
+            return self.back.trained(self._start_folder, self.domain, self.model, level=level)
         return self.back.policy(self.domain, self.model, level=level, seed=self.options.seed)
 
     def _sizes(self, split: str) -> dict[str, int]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from dialog_gym.domains.credit.dynamics import noise_streams, turn_noise
 from dialog_gym.domains.credit.features import ActionMask, Features
-from dialog_gym.domains.credit.moves import MOVES, action_array
+from dialog_gym.domains.credit.moves import action_array
 from dialog_gym.domains.credit.state import State, begin_rows, empty_state
 from dialog_gym.domains.credit.tracker import END, RUNNING
 from dialog_gym.domains.credit.user_model import NOISE
@@ -64,9 +64,7 @@ class ArrayDialogues:
         observation = np.empty((len(self.rows), size + self.features.size), np.float32)
         observation[:, :size] = self.profile
         self.features.fill(observation[:, size:], self.state)
-        bits = self.mask.moves(self.state).astype(np.uint64).view(np.uint8).reshape(-1, 8)
-        allowed = np.unpackbits(bits, axis=1, count=len(MOVES), bitorder="little").astype(bool)
-        return View(self.rows, observation, allowed)
+        return View(self.rows, observation, self.mask.flags(self.state).astype(bool))
 
     def step(self, actions: np.ndarray) -> Turns:
         """One turn, int64[n, 6], in every running dialogue; those that end are left out from then on."""

@@ -207,11 +207,15 @@ class ActionMask:
         pointless = pointless | where(s.declined > 0, _URGE, 0)
         return open_moves & ~pointless
 
+    def flags(self, s: State) -> np.ndarray:
+        """The same as uint8[N, len(MOVES)]; N is 1 for scalars."""
+        rows = np.atleast_1d(np.asarray(self.moves(s), np.uint64)).view(np.uint8).reshape(-1, 8)
+        return np.unpackbits(rows, axis=1, count=self.sizes[0], bitorder="little")
+
     def fill(self, out: np.ndarray, s: State) -> None:
         """Write the mask, int8[..., sum(sizes)]: first move, second move, then the slot values (all open)."""
-        count, moves = self.sizes[0], self.moves(s)
-        rows = np.atleast_1d(np.asarray(moves, np.uint64)).view(np.uint8).reshape(-1, 8)
-        flags = np.unpackbits(rows, axis=1, count=count, bitorder="little").reshape(*out.shape[:-1], count)
+        count = self.sizes[0]
+        flags = self.flags(s).reshape(*out.shape[:-1], count)
         out[...] = 1
         out[..., :count] = flags
         out[..., count : 2 * count] = flags

@@ -9,6 +9,7 @@ from dialog_gym.agents.learning.grpo import GRPO, SESSION, GRPOConfig
 from dialog_gym.agents.learning.policy_gradient import PolicyGradient, PolicyGradientConfig
 from tests.agents.learning.hand import Spoken, by_hand
 from tests.agents.learning.toy import (
+    LEARNS,
     PLAIN,
     SHOP,
     calls,
@@ -21,8 +22,6 @@ from tests.agents.learning.toy import (
     success,
     weights_of,
 )
-
-LEARNS = {"learning_rate": 5e-3, "minibatch": 48, "anneal": False, "entropy": 0.15}
 
 
 def config(**options):

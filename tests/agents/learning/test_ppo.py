@@ -7,6 +7,7 @@ from dialog_gym.agents.learning.policy_gradient import PolicyGradient, PolicyGra
 from dialog_gym.agents.learning.ppo import PPO, PPOConfig
 from tests.agents.learning.hand import Spoken, advised, by_hand
 from tests.agents.learning.toy import (
+    LEARNS,
     PLAIN,
     SHOP,
     calls,
@@ -19,8 +20,6 @@ from tests.agents.learning.toy import (
     success,
     weights_of,
 )
-
-LEARNS = {"learning_rate": 5e-3, "minibatch": 48, "anneal": False, "entropy": 0.15}
 
 
 def config(**options):

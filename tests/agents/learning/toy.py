@@ -28,6 +28,8 @@ PLAIN: Mapping[str, Any] = {
     "kl": 0.0, "entropy": 0.0, "discount": 1.0, "length": "token",
 }  # fmt: skip
 """Options written out, so that tests do not depend on tuned defaults."""
+LEARNS: Mapping[str, Any] = {"learning_rate": 5e-3, "minibatch": 48, "anneal": False, "entropy": 0.15}
+"""Options with which the shop is learnt; with less entropy the language model sells one thing only."""
 BLANK, HELLO, PARDON, WANT, WORD = 0, 1, 2, 3, 6
 """Tokens: nothing, two things customers say, the first of three wishes, the first of the agent's words."""
 VOCABULARY = 16

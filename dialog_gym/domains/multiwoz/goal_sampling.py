@@ -8,16 +8,18 @@ corpus's.
 """
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, Final
+from itertools import accumulate
+from typing import Any, Final, NamedTuple
 
 from dialog_gym.core import DialogGymError
 from dialog_gym.domains.multiwoz.database import Database, load_database
 from dialog_gym.domains.multiwoz.goals import DomainGoal, MultiWozGoal
 from dialog_gym.domains.multiwoz.ontology import BOOKABLE, ENTITY
-from dialog_gym.noise import mix, text_key, uniform
+from dialog_gym.noise import mix, text_key
 
 _TRIES: Final = 1000
 _FAIL_TRIES: Final = 20
@@ -28,12 +30,12 @@ class Draws:
     """Uniform draws of one key, one after the other."""
 
     def __init__(self, key: int) -> None:
-        self._key, self._count = mix(key, _STREAM), 0
+        self._key, self._count = mix(key, _STREAM, 0), 0
 
     def next(self) -> float:
         """A number in (0, 1)."""
         self._count += 1
-        return uniform(self._key, self._count)
+        return ((mix(self._key, self._count) >> 12) + 0.5) * 2.0**-52  # `noise.uniform`, half of it done once
 
     def happens(self, share: float) -> bool:
         """True with a probability."""
@@ -41,13 +43,26 @@ class Draws:
 
     def pick(self, weights: Iterable[tuple[Any, float]]) -> Any:
         """An item in proportion to its weight."""
-        pairs = list(weights)
-        left = self.next() * sum(weight for _, weight in pairs)
-        for item, weight in pairs:
-            left -= weight
-            if left < 0:
-                return item
-        return pairs[-1][0]
+        return self.choose(weighted(weights))
+
+    def choose(self, choice: "Choice") -> Any:
+        """An item of a prepared choice."""
+        place = bisect_right(choice.cumulative, self.next() * choice.cumulative[-1])
+        return choice.items[min(place, len(choice.items) - 1)]
+
+
+class Choice(NamedTuple):
+    """Items to draw from."""
+
+    items: tuple[Any, ...]
+    cumulative: list[float]
+    """Sums of their weights up to and with each."""
+
+
+def weighted(weights: Iterable[tuple[Any, float]]) -> Choice:
+    """Items with their weights, made ready to draw from."""
+    pairs = list(weights)
+    return Choice(tuple([item for item, _ in pairs]), list(accumulate([weight for _, weight in pairs])))
 
 
 @lru_cache(maxsize=1)
@@ -65,6 +80,14 @@ class GoalSampler:
         """``database`` and ``model`` default to the shipped ones."""
         self.database = database or load_database()
         self.model = model or load_goal_model()
+        domains: Mapping[str, Any] = self.model["domain"]
+        self._orders = weighted(self.model["domains"])
+        self._slots = {name: weighted(statistics["info_slots"]) for name, statistics in domains.items()}
+        self._values = {
+            (name, slot): weighted(values.items())
+            for name, statistics in domains.items()
+            for slot, values in statistics["values"].items()
+        }
 
     def sample(self, key: int, domains: Sequence[str] | None = None) -> MultiWozGoal:
         """A goal.
@@ -77,7 +100,7 @@ class GoalSampler:
             DialogGymError: unknown domains, or no satisfiable goal was found (only with one's own database).
         """
         draws = Draws(key)
-        order = tuple(domains or draws.pick(self.model["domains"]))
+        order = tuple(domains or draws.choose(self._orders))
         if unknown := [domain for domain in order if domain not in self.model["domain"]]:
             raise DialogGymError(f"unknown domain {unknown[0]!r}; known: {', '.join(self.model['domain'])}")
         found: dict[str, DomainGoal] = {}
@@ -89,7 +112,7 @@ class GoalSampler:
     def _part(self, domain: str, draws: Draws, others: Mapping[str, DomainGoal]) -> DomainGoal:
         statistics, table = self.model["domain"][domain], self.database[domain]
         booking = domain in BOOKABLE and draws.happens(statistics["book"])
-        slots = draws.pick(statistics["info_slots"])
+        slots = draws.choose(self._slots[domain])
         for tried in range(_TRIES):
             shared = others if tried < _TRIES // 2 else {}
             info = {slot: self._value(domain, slot, draws, shared) for slot in slots}
@@ -109,13 +132,13 @@ class GoalSampler:
         share = self.model["shared"].get("day" if slot == "bookday" else slot, 0.0)
         if same and draws.happens(share):
             return same[0]
-        value: str = draws.pick(self.model["domain"][domain]["values"][slot].items())
+        value: str = draws.choose(self._values[domain, slot])
         return value
 
     def _requests(self, domain: str, info: Mapping[str, str], draws: Draws) -> tuple[str, ...]:
         """Slots to ask about: nobody asks about what they have asked for."""
         possible = [
-            pair for pair in self.model["domain"][domain]["request_slots"] if not info.keys() & set(pair[0])
+            pair for pair in self.model["domain"][domain]["request_slots"] if info.keys().isdisjoint(pair[0])
         ]
         return tuple(draws.pick(possible)) if possible else ()
 

@@ -130,10 +130,12 @@ def _domain_problems(domain: str, part: DomainGoal, database: Database) -> list[
         rows = table.find(part.info)
         if not rows:
             found.append(f"nothing fits {dict(part.info)}")
-        elif not any(row.keys() >= set(part.requests) for row in rows):
+        elif not any(row.keys() >= set(part.requests) - {"ref"} for row in rows):
             found.append(f"nothing that fits has all of {', '.join(part.requests)}")
         if part.fail_info and table.mask(part.fail_info):
             found.append(f"{dict(part.fail_info)} should fail first, but something fits it")
+    if "ref" in part.requests and not part.book:
+        found.append("ref is asked for, but nothing is booked")
     if part.book and domain not in BOOKABLE:
         found.append("takes no bookings")
     elif part.book and (reason := problem(domain, part.book, part.fail_book)):

@@ -75,20 +75,25 @@ class CallableAgent(Agent):
 def load_agent(spec: Any, options: Mapping[str, Any] | None = None) -> Any:
     """An agent from a name, a trained agent's folder, ``module:Object``, ``path.py[:Object]``, a class, ...
 
-    A function or any object with ``start`` will do, too.
+    A name may carry an argument and options: ``openai:MODEL?temperature=0.7``. A function or any object with
+    ``start`` will do, too.
 
     Raises:
         DialogGymError: it cannot be found, built, or is no agent.
     """
     if isinstance(spec, str | Path) and _is_folder(str(spec)):
         return _trained(Path(spec))
-    found = plugins.load("agents", spec) if isinstance(spec, str) else spec
+    named = plugins.resolve("agents", spec) if isinstance(spec, str) else plugins.Named(spec, (), {})
+    found = named.found
     label = spec if isinstance(spec, str) else getattr(found, "__name__", type(found).__name__)
     if isinstance(found, type):
         try:
-            found = found(**dict(options or {}))
+            found = found(*named.arguments, **named.options, **dict(options or {}))
         except TypeError as error:
-            raise DialogGymError(f"agent {label!r} cannot be built without arguments: {error}") from None
+            how = "from its name" if named.arguments or named.options or options else "without arguments"
+            raise DialogGymError(f"agent {label!r} cannot be built {how}: {error}") from None
+    elif not named.bare:
+        raise DialogGymError(f"agent {label!r} takes neither an argument nor options")
     if callable(getattr(found, "start", None)):
         if isinstance(found, Agent) and found.name == Agent.name:
             found.name = str(label)

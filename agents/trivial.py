@@ -2,7 +2,7 @@
 
 from dialog_gym.acts import format_acts
 from dialog_gym.agents.base import Agent
-from dialog_gym.core import DialogueAct, Observation
+from dialog_gym.core import DialogGymError, DialogueAct, Observation
 from dialog_gym.domains.credit.moves import MOVES
 from dialog_gym.domains.credit.ontology import ASSISTANT_ACTS, PRODUCTS, REASONS
 
@@ -55,6 +55,20 @@ class Random(Agent):
         wanted = [slot.rstrip("?") for slot in ASSISTANT_ACTS[move.intent]]
         slots = {slot: values[slot] for slot in wanted if slot in values}
         return DialogueAct(intent=move.intent, slots={move.slot: move.value, **slots} if move.slot else slots)
+
+
+class RandomActions(Agent):
+    """Random act-level actions, sensible or not: what to say is the domain's."""
+
+    name = "random"
+    sees_act_view = True
+
+    def reply(self, observation: Observation) -> str:
+        """One random action in notation."""
+        if (view := observation.act_view) is None:
+            raise DialogGymError("agent random needs the act-level view, which this domain does not have")
+        action = [int(self.rng.integers(size)) for size in view.sizes]
+        return format_acts(view.acts(action))
 
 
 class AlwaysApprove(Agent):

@@ -21,6 +21,7 @@ from dialog_gym.agents.base import load_agent
 from dialog_gym.benchmarks.playing import run_episodes
 from dialog_gym.benchmarks.suite import EpisodeKey, Suite
 from dialog_gym.benchmarks.training_runs import folder_of, training_of
+from dialog_gym.chat_records import chat_records
 from dialog_gym.core import DialogGymError, Result, Trajectory
 from dialog_gym.envs.dialogue_env import DialogueEnv
 from dialog_gym.metrics import HIGHER_IS_BETTER, score_all
@@ -35,6 +36,8 @@ class RunConfig:
     suite: Suite
     agent: str
     """Name or path of the agent."""
+    agent_options: dict[str, Any] = field(default_factory=dict, kw_only=True)
+    """What an agent given by name is built with; what of it shapes the turns is among its `settings`."""
     episodes: int | None = None
     """Number of episodes, default the whole suite."""
     seed: int = 0
@@ -57,12 +60,24 @@ class RunConfig:
 
     def _options(self) -> str:
         """The domain's options as JSON: hashable, and in a store's header as they are replayed."""
-        return json.dumps(self.domain_options, sort_keys=True, default=str)
+        chosen = {**self.suite.options, **self.domain_options}
+        return json.dumps(chosen, sort_keys=True, default=str)
 
     def header(
-        self, agent_name: str, reference: bool = False, trained: Mapping[str, Any] | None = None
+        self,
+        agent_name: str,
+        reference: bool = False,
+        trained: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> StoreHeader:
-        """The run's store; ``reference``: the agent sees hidden state, ``trained``: what `trained` says."""
+        """The run's store.
+
+        Args:
+            agent_name: Of the agent.
+            reference: Whether it sees hidden state.
+            trained: What `trained` says.
+            settings: What else shapes its turns.
+        """
         env = self.env(next(iter(self.suite.scenarios)))
         config = {
             "episodes": self.episodes or self.suite.size,
@@ -74,7 +89,10 @@ class RunConfig:
             "domain": self.suite.domain,
             "domain_hash": env.domain.config_hash,
             "domain_options": json.loads(self._options()),
-        } | ({"trained": dict(trained)} if trained else {})
+        }
+        config |= {"trained": dict(trained)} if trained else {}
+        config |= {"settings": dict(settings)} if settings else {}
+        config |= simulator_settings(env.simulator)
         if training := training_of(self.agent):
             config["training"] = training.model_dump()
         return StoreHeader(
@@ -95,6 +113,12 @@ def _env(domain: str, scenario: str, simulator: str, split: str, level: int, opt
     return DialogueEnv(domain, scenario=scenario, simulator=simulator, split=split, level=level, **extra)
 
 
+def simulator_settings(simulator: Any) -> dict[str, Any]:
+    """What a simulator says of what its words depend on, such as its weights; nothing if it is but code."""
+    told = getattr(simulator, "settings", None)
+    return {"simulator_settings": told()} if callable(told) else {}
+
+
 def default_store(config: RunConfig, agent_name: str, folder: Path = Path("runs")) -> Path:
     """Where a run's dialogues are stored unless told otherwise."""
     safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in agent_name)
@@ -109,6 +133,7 @@ def evaluate(
     workers: int | None = None,
     resume: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
+    cache: Path | None = None,
 ) -> tuple[Result, list[Trajectory]]:
     """Play, store and score.
 
@@ -119,24 +144,30 @@ def evaluate(
         workers: Processes; default one per core.
         resume: Keep the finished episodes of an earlier run with the same header.
         on_progress: Called with (finished, all) episodes.
+        cache: A file that keeps the replies of served models beyond the run; see `chat_records`.
 
     Returns:
         The result and the dialogues in (task, trial) order.
 
     Raises:
+        ChatOutage: a served model cannot be had now; what is finished is in the store, to be resumed.
         DialogGymError: unknown names, an agent that fails, or a store of another run.
     """
     began = time.monotonic()
-    service = load_agent(config.agent if agent is None else agent)
+    service = load_agent(config.agent, config.agent_options) if agent is None else load_agent(agent)
     known = agent is None and folder_of(config.agent) is None
-    name = config.agent if known else str(getattr(service, "name", "agent"))
+    settings = service.settings() if callable(getattr(service, "settings", None)) else None
+    name = config.agent if known and settings is None else str(getattr(service, "name", "agent"))
     keys = config.suite.episodes(config.episodes, config.seed)
     path = store or default_store(config, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     working = _working_file(path, resume)
     reference = bool(getattr(service, "sees_hidden_state", False))
-    header, fresh = config.header(name, reference, trained(service)), not resume
-    with TrajectoryWriter(working, header, resume=resume, overwrite=fresh) as writer:
+    header, fresh = config.header(name, reference, trained(service), settings), not resume
+    with (
+        TrajectoryWriter(working, header, resume=resume, overwrite=fresh) as writer,
+        chat_records(path, resume=resume, cache=cache) as records,
+    ):
         done = {(key[0], key[1]) for key in writer.finished}
         left = [key for key in keys if (task_id(config, key), key.trial) not in done]
         finished = len(keys) - len(left)
@@ -148,11 +179,13 @@ def evaluate(
             finished += len(batch)
             if on_progress:
                 on_progress(finished, len(keys))
+        usage = records.ledger.summary() if records.ledger else {}
     # in canonical order: the resampling of scores depends on it, and workers finish in any order
     trajectories = sorted(_finish(working, path).trajectories, key=key_of)
     result = score(config, name, trajectories, reference=reference, facts=trained(service))
     seconds = round(time.monotonic() - began, 3)
-    return result.model_copy(update={"trajectories": str(path), "wall_seconds": seconds}), trajectories
+    told = {"trajectories": str(path), "wall_seconds": seconds, "usage": usage}
+    return result.model_copy(update=told), trajectories
 
 
 def _working_file(path: Path, resume: bool) -> Path:

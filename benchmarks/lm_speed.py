@@ -26,7 +26,7 @@ try:
 except ImportError as error:
     raise DialogGymError("this needs torch and transformers: pip install 'dialog-gym[train]'") from error
 
-from dialog_gym.agents.lm.engine import Engine, Sampling, make_engine
+from dialog_gym.lm.engine import Engine, Sampling, make_engine
 
 VOCABULARY, PROMPT, USER, AGENT = 4096, 120, 24, 32
 HEAD_SIZE = 64

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dialog_gym.agents.base import load_agent
 from dialog_gym.benchmarks.suite import EpisodeKey
 from dialog_gym.core import Trajectory
-from dialog_gym.rollout import play, play_many
+from dialog_gym.rollout import batches, play, play_many
 
 if TYPE_CHECKING:
     from dialog_gym.benchmarks.evaluate import RunConfig
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CHUNK = 16
 """Episodes handed to a worker at once: prepared together, and lost together when a slow run is killed."""
 BATCH = 64
-"""The same for agents that answer many dialogues at once."""
+"""The same for agents or users that answer many dialogues at once."""
 
 
 def play_chunk(config: "RunConfig", agent: Any, keys: Sequence[EpisodeKey]) -> list[Trajectory]:
@@ -34,7 +34,7 @@ def _kept(agent: str) -> Any:
 
 
 def stream_chunk(config: "RunConfig", agent: Any, keys: Sequence[EpisodeKey]) -> Iterator[Trajectory]:
-    """Play some episodes of one scenario: one after the other, or together if the agent can.
+    """Play some episodes of one scenario: one after the other, or together if the agent or the users can.
 
     Args:
         config: The run.
@@ -42,16 +42,34 @@ def stream_chunk(config: "RunConfig", agent: Any, keys: Sequence[EpisodeKey]) ->
         keys: Episodes; all of the same scenario.
     """
     env = config.env(keys[0].scenario)
-    episodes = env.begin_many([key.task_index for key in keys], [key.seed for key in keys])
-    if _batches(agent):
+    together = _together(config, agent)
+    tasks, seeds = [key.task_index for key in keys], [key.seed for key in keys]
+    episodes = env.begin_many(tasks, seeds, greet=not together)
+    if together:
         yield from play_many(episodes, agent, trials=[key.trial for key in keys])
         return
     for key, episode in zip(keys, episodes, strict=True):
         yield play(episode, agent, trial=key.trial)
 
 
-def _batches(agent: Any) -> bool:
-    return callable(getattr(agent, "start_many", None))
+def _together(config: "RunConfig", agent: Any) -> bool:
+    """Whether the agent or the users answer many dialogues at once."""
+    return any(map(batches, _seats(config, agent)))
+
+
+def _seats(config: "RunConfig", agent: Any) -> tuple[Any, Any]:
+    return agent, config.env(next(iter(config.suite.scenarios))).simulator
+
+
+def _size(config: "RunConfig", agent: Any) -> int:
+    """Episodes of a chunk: those who wait for a server may want more."""
+    wanted = [int(getattr(seat, "batch", BATCH)) for seat in _seats(config, agent) if batches(seat)]
+    return max(wanted, default=CHUNK)
+
+
+def _alone(config: "RunConfig", agent: Any) -> bool:
+    """Whether one process is to play everything, because somebody keeps to one limit of requests."""
+    return any(getattr(seat, "remote", False) for seat in _seats(config, agent))
 
 
 def _chunks(keys: Sequence[EpisodeKey], size: int) -> Iterator[list[EpisodeKey]]:
@@ -76,9 +94,9 @@ def run_episodes(
     config: "RunConfig", agent: Any, keys: Sequence[EpisodeKey], workers: int
 ) -> Iterator[list[Trajectory]]:
     """Play episodes in chunks, in this process or over several; chunks arrive in any order."""
-    service = load_agent(agent)
-    chunks = list(_chunks(keys, BATCH if _batches(service) else CHUNK))
-    if workers <= 1 or len(chunks) <= 1 or not isinstance(agent, str):
+    service = load_agent(agent, config.agent_options if isinstance(agent, str) else None)
+    chunks = list(_chunks(keys, _size(config, service)))
+    if workers <= 1 or len(chunks) <= 1 or not isinstance(agent, str) or _alone(config, service):
         for chunk in chunks:
             for trajectory in stream_chunk(config, service, chunk):
                 yield [trajectory]

@@ -58,10 +58,7 @@ def check_preset(preset: Preset, suite: Suite) -> None:
     registry.require_torch()
     from dialog_gym.agents.learning.backbones import backbone
     from dialog_gym.agents.learning.run_options import RunOptions, make_config
-    from dialog_gym.agents.learning.runs import DOMAIN
 
-    if suite.domain != DOMAIN:
-        raise DialogGymError(f"agents learn in the domain {DOMAIN}, but suite {suite.name} is {suite.domain}")
     for course in preset.courses:
         if course.learners[0].algorithm != START:
             raise DialogGymError(
@@ -126,7 +123,7 @@ def _training(one: Trainee, home: Path, suite: Suite) -> Job:
     course, learner = one.course, one.learner
     options = {
         "algorithm": learner.algorithm, "backbone": course.backbone, "out": home / one.name, "seed": one.seed,
-        "level": suite.level, "validate_every": course.validate_every, "threads": 1,
+        "domain": suite.domain, "level": suite.level, "validate_every": course.validate_every, "threads": 1,
         "validation_episodes": course.validation_episodes, "model": course.model, "config": learner.config,
     }  # fmt: skip
     if one.start is None:

@@ -1,11 +1,12 @@
 """Replay: verify a stored run by playing it again from its seeds with the stored assistant turns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dialog_gym import plugins
+from dialog_gym.benchmarks.evaluate import simulator_settings
 from dialog_gym.benchmarks.suite import trial_seed
 from dialog_gym.core import DialogGymError, Trajectory, Turn
 from dialog_gym.envs.dialogue_env import DialogueEnv
@@ -56,10 +57,17 @@ def replay_store(path: Path, on_progress: Any = None) -> ReplayReport:
             envs[key] = DialogueEnv(
                 domain, scenario=key[0], split=key[1], level=key[2], simulator=header.simulator
             )
+            _check_simulator(path, header.config, envs[key].simulator)
         replay_one(envs[key], stored, report)
         if on_progress:
             on_progress(number, len(found.trajectories))
     return report
+
+
+def _check_simulator(path: Path, config: Mapping[str, Any], simulator: Any) -> None:
+    made, here = config.get("simulator_settings"), simulator_settings(simulator).get("simulator_settings")
+    if made != here:
+        raise DialogGymError(f"{path}: made with another version of the simulator: {made}, this is {here}")
 
 
 def replay_one(env: DialogueEnv, stored: Trajectory, report: ReplayReport) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pydantic import Field, ValidationError
 
 from dialog_gym import plugins
-from dialog_gym.core import DialogGymError, Record
+from dialog_gym.core import DialogGymError, Record, Scalar
 from dialog_gym.noise import mix, text_key
 
 
@@ -34,6 +34,8 @@ class Suite(Record):
     simulator: str
     trials: int = Field(ge=1)
     scenarios: Mapping[str, int]
+    options: Mapping[str, Scalar] = Field(default_factory=dict)
+    """Of the domain."""
     headline: tuple[str, ...]
     rank_by: str
 
@@ -109,5 +111,14 @@ def parse_suite(path: Path) -> Suite:
 
 def load_credit_v1() -> Suite:
     """The shipped credit suite."""
-    text = (files("dialog_gym.benchmarks") / "suites/credit-v1.toml").read_text("utf-8")
+    return _shipped("credit-v1")
+
+
+def load_multiwoz_v1() -> Suite:
+    """The shipped MultiWOZ suite."""
+    return _shipped("multiwoz-v1")
+
+
+def _shipped(name: str) -> Suite:
+    text = (files("dialog_gym.benchmarks") / f"suites/{name}.toml").read_text("utf-8")
     return Suite.model_validate(tomllib.loads(text))

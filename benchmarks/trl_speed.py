@@ -35,8 +35,6 @@ except ImportError as error:
 
 from dialog_gym.agents.learning.grpo import GRPO, GRPOConfig
 from dialog_gym.agents.learning.rollout import Rollout
-from dialog_gym.agents.lm.engine import Sampling
-from dialog_gym.agents.lm.loading import load, quiet
 from dialog_gym.agents.lm.playing import Seats
 from dialog_gym.agents.lm.policy import LMConfig, LMPolicy
 from dialog_gym.agents.lm.prompts import messages, system_message
@@ -44,6 +42,8 @@ from dialog_gym.agents.lm.transcript import Shape, decisions
 from dialog_gym.benchmarks.lm_speed import Shape as ModelShape
 from dialog_gym.benchmarks.lm_speed import build
 from dialog_gym.domains.credit.domain import CreditDomain
+from dialog_gym.lm.engine import Sampling
+from dialog_gym.lm.loading import load, quiet
 from dialog_gym.noise import mix
 
 GROUP, CONTEXT = 8, 512

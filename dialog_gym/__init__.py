@@ -45,3 +45,14 @@ gym.register(
     entry_point="dialog_gym.envs.acts_env:ActsEnv",
     vector_entry_point="dialog_gym.envs.vector_env:DialogueVectorEnv",
 )
+gym.register(
+    id="MultiWOZ-v0",
+    entry_point="dialog_gym.envs.dialogue_env:DialogueEnv",
+    kwargs={"domain": "multiwoz"},
+)
+gym.register(
+    id="MultiWOZActs-v0",
+    entry_point="dialog_gym.envs.acts_env:ActsEnv",
+    vector_entry_point="dialog_gym.envs.vector_env:DialogueVectorEnv",
+    kwargs={"domain": "multiwoz"},
+)

@@ -1,7 +1,7 @@
 """The command ``dialog-gym``: its commands, and how every mistake ends in one line on stderr.
 
-Exit codes: 0 done, 1 a check or a replay found something wrong, or training broke down, 2 a mistake in what
-was asked, 70 a defect of dialog-gym itself, 130 stopped with Ctrl-C.
+Exit codes: 0 done, 1 a check or a replay found something wrong, training broke down or a served model is
+down, 2 a mistake in what was asked, 70 a defect of dialog-gym itself, 130 stopped with Ctrl-C.
 """
 
 import os
@@ -15,7 +15,16 @@ from typing import Annotated, Any
 import typer
 
 import dialog_gym
-from dialog_gym import cli_board, cli_evaluate, cli_play, cli_plugins, cli_train
+from dialog_gym import (
+    cli_board,
+    cli_evaluate,
+    cli_judge,
+    cli_play,
+    cli_plugins,
+    cli_simulators,
+    cli_train,
+    cli_transfer,
+)
 from dialog_gym.cli_output import Failed, Interrupted, plain_warnings, printable, say
 from dialog_gym.core import DialogGymError
 from dialog_gym.plugins import nearest
@@ -30,11 +39,16 @@ app.command("play")(cli_play.play)
 app.command("evaluate")(cli_evaluate.evaluate)
 app.command("grade")(cli_evaluate.grade)
 app.command("replay")(cli_evaluate.replay)
+app.command("judge")(cli_judge.judge)
 app.command("leaderboard")(cli_board.leaderboard)
 app.command("report")(cli_board.report)
+app.command("matrix")(cli_simulators.matrix)
+app.command("transfer")(cli_transfer.transfer)
 app.command("list")(cli_plugins.list_plugins)
+cli_train.train.command("simulator")(cli_simulators.train_simulator)
 app.add_typer(cli_train.train, name="train")
 app.add_typer(cli_plugins.check, name="check")
+app.add_typer(cli_simulators.certify, name="certify")
 app.add_typer(cli_plugins.data, name="data")
 
 

@@ -23,6 +23,7 @@ from dialog_gym.cli_output import (
     table,
 )
 from dialog_gym.cli_preset import preset_board
+from dialog_gym.cli_served import paused
 from dialog_gym.core import DialogGymError
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _played(
             put_aside(store)
             put_aside(store.with_name(f"{store.name}.gz"))
     try:
-        with progress("") as update:
+        with paused(f"finished dialogues are in {folder}", again()), progress("") as update:
             board = run_board(
                 suite, agents, folder=folder, episodes=episodes, seed=seed, workers=workers, resume=resume,
                 on_progress=lambda agent, done, total: update(done, total, agent),

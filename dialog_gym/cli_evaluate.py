@@ -22,6 +22,21 @@ from dialog_gym.cli_output import (
     say_json,
     table,
 )
+from dialog_gym.cli_served import (
+    ApiKeyEnv,
+    BaseUrl,
+    ChatCache,
+    Concurrency,
+    MaxTokens,
+    PerMinute,
+    Prices,
+    Prompt,
+    Temperature,
+    Tools,
+    note_usage,
+    paused,
+    served_options,
+)
 from dialog_gym.core import DialogGymError, Result, Trajectory
 
 if TYPE_CHECKING:
@@ -37,7 +52,8 @@ AllMetrics = Annotated[bool, typer.Option("--all", help="Show every metric, not 
 
 def evaluate(
     agent: Annotated[
-        str | None, typer.Option(help="A name (see `list agents`), module:Class or path.py[:Class].")
+        str | None,
+        typer.Option(help="A name (see `list agents`), openai:MODEL, module:Class or path.py[:Class]."),
     ] = None,
     suite: SuiteName = "credit-v1",
     predictions: Annotated[
@@ -74,6 +90,16 @@ def evaluate(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was stopped, keeping what it finished.")
     ] = False,
+    base_url: BaseUrl = None,
+    api_key_env: ApiKeyEnv = None,
+    temperature: Temperature = None,
+    max_tokens: MaxTokens = None,
+    concurrency: Concurrency = None,
+    requests_per_minute: PerMinute = None,
+    prices: Prices = None,
+    tools: Tools = False,
+    prompt: Prompt = None,
+    chat_cache: ChatCache = None,
     show_all: AllMetrics = False,
     json: Json = False,
 ) -> None:
@@ -100,17 +126,29 @@ def evaluate(
     if partial:
         raise DialogGymError("--partial goes with --predictions FILE")
     options = {} if profiles == "generator" else {"profile_source": profiles}
+    played = load_suite(suite)
+    served = served_options(
+        agent, base_url=base_url, api_key_env=api_key_env, temperature=temperature,
+        max_tokens=max_tokens, concurrency=concurrency, requests_per_minute=requests_per_minute,
+        prices=prices, tools=tools, prompt=prompt,
+    )  # fmt: skip
+    if tools:
+        served["domain"] = played.domain
     config = evaluation.RunConfig(
-        load_suite(suite), agent, episodes, seed, simulator=simulator, level=level, domain_options=options
-    )
+        played, agent, episodes, seed, simulator=simulator, level=level, domain_options=options,
+        agent_options=served,
+    )  # fmt: skip
     store = out or evaluation.default_store(config, agent)
     check_run(config)
     if not resume:
         put_aside(store)
     try:
-        with progress(f"{agent} on {config.suite.name}") as update:
-            result, played = evaluation.evaluate(
-                config, store=store, workers=workers, resume=resume, on_progress=update
+        with (
+            paused(f"finished dialogues are in {store}", again()),
+            progress(f"{agent} on {config.suite.name}") as update,
+        ):
+            result, dialogues = evaluation.evaluate(
+                config, store=store, workers=workers, resume=resume, on_progress=update, cache=chat_cache
             )
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; finished dialogues are in {store}; go on with: {again()}") from None
@@ -119,7 +157,8 @@ def evaluate(
             raise
         cause = "a worker process died (out of memory?)"
         raise DialogGymError(f"{cause}; go on with: {again()} --workers 1") from error
-    _present(result, played, () if show_all else config.suite.headline, json)
+    _present(result, dialogues, () if show_all else config.suite.headline, json)
+    note_usage(result)
     note(f"dialogues: {store}")
 
 
@@ -127,7 +166,7 @@ def check_run(config: "RunConfig") -> None:
     """Find mistakes in what was asked before anything is played or written."""
     from dialog_gym.agents.base import load_agent
 
-    load_agent(config.agent)
+    load_agent(config.agent, config.agent_options)
     config.suite.episodes(config.episodes, config.seed)
     config.env(next(iter(config.suite.scenarios)))
 
@@ -154,7 +193,7 @@ def grade(file: StoreFile, show_all: AllMetrics = False, json: Json = False) -> 
     from dialog_gym.benchmarks.evaluate import grade as recompute
     from dialog_gym.store import read_store
 
-    _readable(file)
+    readable(file)
     result = recompute(file)
     found = read_store(file)
     if found.truncated:
@@ -174,15 +213,17 @@ def _headline(suite: str) -> tuple[str, ...]:
         return ()
 
 
-def replay(file: StoreFile, json: Json = False) -> int:
+def replay(file: StoreFile, chat_cache: ChatCache = None, json: Json = False) -> int:
     """Verify stored dialogues.
 
-    Plays them again from their seeds and compares everything. Exits with 1 when something differs.
+    Plays them again from their seeds and compares everything. Exits with 1 when something differs. Served
+    users are asked again, unless their replies are in --chat-cache.
     """
     from dialog_gym.benchmarks.replay import replay_store
+    from dialog_gym.chat_records import known_replies
 
-    _readable(file)
-    with progress(f"replay {file.name}") as update:
+    readable(file)
+    with known_replies(chat_cache), progress(f"replay {file.name}") as update:
         found = replay_store(file, update)
     if json:
         counts = {"dialogues": found.dialogues, "turns": found.turns, "as_acts": found.as_acts}
@@ -200,7 +241,12 @@ def replay(file: StoreFile, json: Json = False) -> int:
     return not found.ok
 
 
-def _readable(file: Path) -> None:
+def readable(file: Path) -> None:
+    """Refuse what cannot be a store.
+
+    Raises:
+        DialogGymError: it is a folder, or not there.
+    """
     if file.is_dir():
         raise DialogGymError(f"{file} is a folder; name a file that `dialog-gym evaluate` wrote")
     if not file.exists():

@@ -53,7 +53,7 @@ def preset_board(
     try:
         board = run_preset(
             preset, suite, folder, episodes=episodes, seed=seed, workers=workers, resume=resume,
-            on_status=_Lines(),
+            on_status=JobLines(),
         )  # fmt: skip
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; what is finished is in {folder}; go on with: {again()}") from None
@@ -64,7 +64,7 @@ def preset_board(
     return board
 
 
-class _Lines:
+class JobLines:
     """Notes about jobs: one for each that ends, and now and then one about those that run."""
 
     def __init__(self) -> None:
@@ -72,6 +72,7 @@ class _Lines:
         self.told, self.stopping = 0, False
 
     def __call__(self, status: "Status") -> None:
+        """Something has changed."""
         now = time.monotonic()
         for job in status.finished[self.told :]:
             self.told += 1

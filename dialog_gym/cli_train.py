@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from dialog_gym import plugins
 from dialog_gym.cli_evaluate import again
 from dialog_gym.cli_output import Failed, Interrupted, Json, Seed, note, number, say, say_json
 from dialog_gym.cli_training_progress import training_progress
@@ -31,35 +32,38 @@ class _Algorithm(TyperCommand):
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """That of the real command."""
         assert self.name is not None
-        return _command(self.name, _backbone(args)).make_context(info_name, args, parent, **extra)
+        chosen = [
+            _chosen(args, flag, usual) for flag, usual in (("--backbone", "net"), ("--domain", "credit"))
+        ]
+        return _command(self.name, *chosen).make_context(info_name, args, parent, **extra)
 
 
 class _Algorithms(TyperGroup):
     """A command per registered algorithm."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names of all algorithms."""
+        """Names of all algorithms, and of what else is trained."""
         from dialog_gym.agents.learning import registry
 
-        return registry.names()
+        return [*registry.names(), *super().list_commands(ctx)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of an algorithm, or None."""
         from dialog_gym.agents.learning import registry
 
         if cmd_name not in registry.names():
-            return None
+            return super().get_command(ctx, cmd_name)
         return _Algorithm(cmd_name, help=registry.about(cmd_name), callback=None)
 
 
-def _backbone(args: Sequence[str]) -> str:
-    """The backbone that a command line names: which options there are depends on it."""
+def _chosen(args: Sequence[str], flag: str, usual: str) -> str:
+    """What a command line gives for a flag on which depends which options, or defaults, there are."""
     for position, argument in enumerate(args):
-        if argument.startswith("--backbone="):
+        if argument.startswith(f"{flag}="):
             return argument.partition("=")[2]
-        if argument == "--backbone" and position + 1 < len(args):
+        if argument == flag and position + 1 < len(args):
             return args[position + 1]
-    return "net"
+    return usual
 
 
 train = typer.Typer(
@@ -72,8 +76,9 @@ def _run_options(
     backbone: Annotated[
         str, typer.Option(help="net: a network at act level; lm: a language model.", metavar="NAME")
     ] = "net",
+    domain: Annotated[str, typer.Option(help="Where the agent learns.", metavar="NAME")] = "credit",
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the run; default runs/train/ALGORITHM-BACKBONE-seedN.")
+        Path | None, typer.Option(help="Folder of the run; default one in runs/train, named like the run.")
     ] = None,
     init: Annotated[
         Path | None,
@@ -84,6 +89,9 @@ def _run_options(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     seed: Seed = 0,
     level: Annotated[int, typer.Option(min=0, max=9, help="Difficulty, 0 (easy) to 9 (hard).")] = 3,
+    styles: Annotated[
+        str, typer.Option(help="Buyer styles to train on; default all but the held-out one.", metavar="A,B")
+    ] = "",
     steps: Annotated[
         int | None, typer.Option(min=1, help="Budget of environment steps; default the backbone's.")
     ] = None,
@@ -106,12 +114,16 @@ def _run_options(
     """The options that all algorithms share."""
 
 
-def _command(name: str, backbone: str) -> Any:
+def _command(name: str, backbone: str, domain: str) -> Any:
     """The command of an algorithm: the run's options, the algorithm's, the backbone's."""
     from dialog_gym.agents.learning import backbones, registry, settings
 
     algorithm = registry.load(name)
-    config = settings.settings(settings.config_type(algorithm))
+    from dialog_gym.agents.learning.run_options import usual_weights  # imports torch, which is there now
+
+    kind = settings.config_type(algorithm)
+    weights = usual_weights(kind, plugins.load("domains", domain)())
+    config = [one._replace(default=weights.get(one.name, one.default)) for one in settings.settings(kind)]
     model = backbones.backbone(backbone).settings()
     shared = [p for p in inspect.signature(_run_options).parameters.values() if _wanted(p.name, algorithm)]
     parameters = [*shared, *map(_parameter, [*config, *model])]
@@ -175,10 +187,11 @@ def _given(group: Sequence["Setting"], values: Mapping[str, Any]) -> dict[str, A
 
 
 def _run(name: str, values: dict[str, Any], config: Mapping[str, Any], model: Mapping[str, Any]) -> None:
-    from dialog_gym.agents.learning.run_options import RunOptions
+    from dialog_gym.agents.learning.run_options import RunOptions, run_name
 
     json = values.pop("json")
-    out = values.pop("out") or Path(f"runs/train/{name}-{values['backbone']}-seed{values['seed']}")
+    run = run_name(name, values["backbone"], values["domain"], values["seed"])
+    out = values.pop("out") or Path("runs/train") / run
     options = RunOptions(algorithm=name, out=out, model=model, config=config, **values)
     outcome = _played_out(options)
     if json:

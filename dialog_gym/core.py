@@ -4,7 +4,7 @@ Every record is frozen, refuses unknown keys, and survives a JSON round trip exa
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, get_args, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +23,13 @@ EndReason: TypeAlias = Literal[
     "max_turns",  # the only truncation
     "error",  # simulator or infrastructure failure: the episode is void, never a loss
 ]
+END_REASONS: Final[tuple[EndReason, ...]] = get_args(EndReason)[:-1]
+"""How dynamics can end a dialogue; arrays hold the index. Errors come from outside."""
+END: Final[Mapping[str, int]] = {name: i for i, name in enumerate(END_REASONS)}
+LEVELS: Final = range(10)
+"""Difficulty levels."""
+RUNNING: Final = -1
+"""The index of no end yet."""
 
 
 class DialogGymError(Exception):
@@ -82,7 +89,7 @@ class Task(Record):
     domain: str
     scenario: str
     split: str
-    level: int = Field(ge=0, le=9)
+    level: int = Field(ge=LEVELS[0], le=LEVELS[-1])
     profile: UserProfile
     goal: Goal
     guidelines: str = ""
@@ -138,6 +145,8 @@ class Result(Record):
     versions: Mapping[str, str] = Field(default_factory=dict)
     trajectories: str | None = None
     wall_seconds: float = 0.0
+    usage: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)
+    """What served models were asked for, by role: requests, tokens, cost, latency."""
 
 
 class ActView(NamedTuple):
@@ -149,6 +158,10 @@ class ActView(NamedTuple):
     """int8 over the concatenated action dimensions, 1 where a choice makes sense."""
     acts: Callable[[Sequence[int]], tuple[DialogueAct, ...]]
     """The dialogue acts that an act-level action says now."""
+    sizes: tuple[int, ...]
+    """Number of choices of each action dimension."""
+    strategies: Callable[[], tuple[str, ...]] = tuple
+    """The strategies that the hard rules allow now; none in domains without strategies."""
 
 
 class Observation(NamedTuple):
@@ -163,6 +176,8 @@ class Observation(NamedTuple):
     guidelines: str
     hidden: Mapping[str, Any] | None = None
     act_view: ActView | None = None
+    domain: str = "credit"
+    """Name of the domain that the dialogue is of."""
 
 
 class Step(NamedTuple):
@@ -228,8 +243,8 @@ class Domain(Protocol):
         """The grounder: acts and claims in free agent text. Never raises, linear time."""
         ...
 
-    def read_user(self, text: str) -> tuple[DialogueAct, ...]:
-        """Acts in free user text. Never raises, linear time."""
+    def read_user(self, text: str, dialogue: Sequence[Turn] = ()) -> tuple[DialogueAct, ...]:
+        """Acts in free user text, said after ``dialogue``. Never raises, linear time."""
         ...
 
 

@@ -5,6 +5,7 @@ Void dialogues (``ended_by`` is ``error``: the simulator failed) have weight 0 e
 them.
 
 "Reached" dialogues are those somebody answered: all of customer service, and the sale calls that were taken.
+"Sale dialogues" are all but customer service; in MultiWOZ somebody is sold what they came for.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +24,6 @@ Fact: TypeAlias = Callable[[Trajectory], float]
 Among: TypeAlias = Callable[[Trajectory], bool]
 Measure: TypeAlias = Callable[[Trajectory], Pair]
 
-SALE: Final = "proactive_sale"
 SERVICE: Final = "customer_service"
 GOOD_ENDS: Final = frozenset({"accepted", "resolved", "refused"})
 CAUSED_BY_USER: Final = frozenset({"unclear", "challenge", "correct"})
@@ -76,7 +76,7 @@ def _number(t: Trajectory, name: str) -> float:
 
 
 def _sale(t: Trajectory) -> bool:
-    return t.outcome["scenario"] == SALE
+    return t.outcome["scenario"] != SERVICE
 
 
 def _service(t: Trajectory) -> bool:
@@ -121,6 +121,23 @@ def _accuracy(what: str) -> Measure:
     """The share of claims or verdicts that are right."""
     right, wrong = f"right_{what}", f"wrong_{what}"
     return lambda t: (_number(t, right), _number(t, right) + _number(t, wrong))
+
+
+def _share(part: str, whole: str) -> Measure:
+    """One of the outcome's counts over another."""
+    return lambda t: (_number(t, part), _number(t, whole))
+
+
+def _precision(t: Trajectory) -> Pair:
+    """Attributes told that the goal asks for, of all that were told."""
+    right = _number(t, "requests_answered")
+    return right, right + _number(t, "requests_spare")
+
+
+def _f1(t: Trajectory) -> Pair:
+    """Twice the right ones over right, spare and missing ones: the harmonic mean of precision and recall."""
+    right = _number(t, "requests_answered")
+    return 2 * right, right + _number(t, "requests_spare") + _number(t, "requests_wanted")
 
 
 def _of(name: str, among: Among) -> Measure:
@@ -213,6 +230,11 @@ _RATIOS: Final = (
     Ratio("voided", "simulator failures, of all dialogues", _mean(_ended("error"), _anybody), LOWER, True),
     Ratio("simulator_error_rate", "audited user turns that contradict their acts", _simulator_errors, LOWER),
     Ratio("concession", "products offered in reached sale dialogues", _of("offered", _reached_sale), LOWER),
+    Ratio("complete", "all that was wanted told and booked, of reached dialogues", _of("complete", _reached)),
+    Ratio("book_rate", "made, of the goals' bookings", _share("bookings_made", "bookings_wanted")),
+    Ratio("inform_precision", "asked for by the goal, of attributes told", _precision),
+    Ratio("inform_recall", "told rightly, of requests", _share("requests_answered", "requests_wanted")),
+    Ratio("inform_f1", "harmonic mean of the two, over all dialogues", _f1),
     Ratio("level", "difficulty level of the tasks", _mean(_level, _anybody)),
 )  # fmt: skip
 

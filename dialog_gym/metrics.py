@@ -91,7 +91,7 @@ def metric_set(domain: str | None = None) -> dict[str, Metric]:
     Raises:
         DialogGymError: the domain is unknown.
     """
-    reference = None if domain is None else _reference(domain)
+    reference = None if domain is None else reference_of(domain)
     spoken = [
         LanguageMetric(name, f"{name} of assistant turns, 0 to 1", reference) for name in LANGUAGE_METRICS
     ]
@@ -101,7 +101,12 @@ def metric_set(domain: str | None = None) -> dict[str, Metric]:
 
 
 @lru_cache(maxsize=8)
-def _reference(domain: str) -> Reference | None:
+def reference_of(domain: str) -> Reference | None:
+    """A domain's own words for the acts of an assistant turn; None if it has no wording.
+
+    Raises:
+        DialogGymError: the domain is unknown.
+    """
     loaded: Any = plugins.load("domains", domain)()
     if not hasattr(loaded, "word_assistant"):
         return None

@@ -1,17 +1,20 @@
 """Plug-ins: entry points loaded one at a time by name, `module:Object`, or a path to a .py file.
 
+A registered plug-in may be given an argument and options in its name, ``openai:MODEL?temperature=0.7``.
 Built-ins are entry points of this project's own distribution, so there is one mechanism.
 """
 
 import importlib
 import importlib.util
+import json
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from dialog_gym.core import DialogGymError
 from dialog_gym.noise import text_key
@@ -58,6 +61,42 @@ def load(kind: str, name: str) -> Any:
     if attribute:
         return _guarded(name, lambda: getattr(importlib.import_module(path), attribute))
     raise DialogGymError(f"unknown {kind[:-1]} {name!r}; {nearest(name, names(kind))}")
+
+
+class Named(NamedTuple):
+    """A plug-in, and what its name says about how to build it."""
+
+    found: Any
+    arguments: tuple[str, ...]
+    options: dict[str, Any]
+
+    @property
+    def bare(self) -> bool:
+        """Whether the name says nothing but who it is."""
+        return not self.arguments and not self.options
+
+
+def resolve(kind: str, spec: str) -> Named:
+    """The plug-in of a name that may carry an argument and options: ``NAME[:ARGUMENT][?OPTION=VALUE&...]``.
+
+    Values are read as in JSON, and as text where they are none.
+
+    Raises:
+        DialogGymError: see `load`.
+    """
+    whole, _, query = spec.partition("?")
+    options = {name: _value(text) for name, text in parse_qsl(query, keep_blank_values=True)}
+    name, _, argument = whole.partition(":")
+    if argument and name in _points(kind):
+        return Named(load(kind, name), (argument,), options)
+    return Named(load(kind, whole), (), options)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _guarded(what: str, loader: Any) -> Any:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dialog_gym.core import DialogGymError, Observation, Trajectory, Turn
-from dialog_gym.envs.episode import Episode
+from dialog_gym.envs.episode import Episode, Said
 from dialog_gym.noise import mix, text_key
+from dialog_gym.speaking import ask_many
 
 _AGENT = text_key("agent")
 
@@ -50,12 +51,16 @@ def _failure(error: Exception, episode: Episode) -> DialogGymError:
 
 
 def _say(episode: Episode, reply: Any) -> str | None:
+    said, thought = _understood(episode, reply)
+    episode.assistant(said, thought)
+    return said.error
+
+
+def _understood(episode: Episode, reply: Any) -> tuple[Said, str | None]:
     text, thought = (reply.text, reply.thought) if isinstance(reply, Turn) else (reply, None)
     if not isinstance(text, str):
         raise DialogGymError(f"the agent returned {type(reply).__name__}, not a text (str) or a Turn")
-    said = episode.understand(text)
-    episode.assistant(said, thought)
-    return said.error
+    return episode.understand(text), thought
 
 
 def play(
@@ -89,18 +94,21 @@ def play(
 def play_many(
     episodes: Sequence[Episode], agent: Any, *, trials: Sequence[int] | None = None
 ) -> list[Trajectory]:
-    """Play fresh episodes together, turn by turn: the dialogues that `play` gives, for agents that batch.
+    """Play fresh episodes together, turn by turn: the dialogues that `play` gives, for whoever batches.
 
     Args:
-        episodes: Fresh episodes.
-        agent: A service with ``start_many(seeds) -> session``, whose ``reply_many(rows, observations)``
-            answers in the dialogues ``rows`` (positions in ``seeds``), one turn each, in their order.
+        episodes: Fresh episodes; where the user opens, the first turn may still be waiting.
+        agent: A service; one with ``start_many(seeds) -> session``, whose ``reply_many(rows, observations)``
+            answers in the dialogues ``rows`` (positions in ``seeds``), one turn each, in their order, is
+            asked for all dialogues at once.
         trials: Numbers of the trials, for the records; default 0.
 
     Raises:
         DialogGymError: the agent failed, or did not answer every dialogue.
     """
-    session = agent.start_many([agent_seed(one.task.id, one.seed) for one in episodes])
+    answer_together(episodes)
+    seeds = [agent_seed(one.task.id, one.seed) for one in episodes]
+    session = agent.start_many(seeds) if batches(agent) else _Apart(agent, seeds)
     while rows := [row for row, one in enumerate(episodes) if one.ended_by is None]:
         observations = [observe(episodes[row], agent) for row in rows]
         try:
@@ -112,9 +120,41 @@ def play_many(
         if len(replies) != len(rows):
             raise DialogGymError(f"the agent gave {len(replies)} replies in {len(rows)} dialogues")
         for row, reply in zip(rows, replies, strict=True):
-            _say(episodes[row], reply)
+            episodes[row].listen(*_understood(episodes[row], reply))
+        answer_together([episodes[row] for row in rows])
     numbers = trials or [0] * len(episodes)
     return [one.trajectory(_name(agent), n, {}) for one, n in zip(episodes, numbers, strict=True)]
+
+
+def batches(service: Any) -> bool:
+    """Whether an agent or a simulator plays many dialogues at once."""
+    return callable(getattr(service, "start_many", None) or getattr(service, "say_many", None))
+
+
+class _Apart:
+    """An agent that answers one dialogue at a time."""
+
+    def __init__(self, agent: Any, seeds: Sequence[int]) -> None:
+        self.sessions = [agent.start(seed) for seed in seeds]
+
+    def reply_many(self, rows: Sequence[int], observations: Sequence[Observation]) -> list[Any]:
+        return [self.sessions[row].reply(seen) for row, seen in zip(rows, observations, strict=True)]
+
+
+def answer_together(episodes: Sequence[Episode]) -> None:
+    """Have the users of some episodes say what is waiting, those of one simulator in one call.
+
+    Raises:
+        DialogGymError: a simulator says what is wrong, e.g. that its model cannot be had.
+    """
+    while waiting := [one for one in episodes if one.waiting is not None]:
+        simulator = waiting[0].simulator
+        asked = [one for one in waiting if one.simulator is simulator]
+        requests = [one.waiting for one in asked if one.waiting is not None]
+        for one, said in zip(
+            asked, ask_many(simulator, [one.session for one in asked], requests), strict=True
+        ):
+            one.hear(said)
 
 
 def _name(agent: Any) -> str:

@@ -6,8 +6,8 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from dialog_gym.core import DialogueAct, Task, Turn
-from dialog_gym.envs.episode import load_simulator
 from dialog_gym.noise import mix
+from dialog_gym.speaking import load_simulator
 from dialog_gym.testing_tools import (
     ODD_TEXTS,
     Bench,
@@ -31,6 +31,7 @@ class Heard(NamedTuple):
 
     acts: tuple[DialogueAct, ...]
     text: str
+    dialogue: tuple[Turn, ...]
     garbled: bool
     seconds: float
 
@@ -81,7 +82,7 @@ class ListenerSession:
             raise Wrong(f"say({asked}) returned {type(text).__name__}", "return a text (str)")
         if not text.strip() and acts:
             raise Wrong(f"say({asked}) returned an empty text", "every act needs words")
-        self.heard.append(Heard(tuple(acts), text, garbled, perf_counter() - began))
+        self.heard.append(Heard(tuple(acts), text, tuple(dialogue), garbled, perf_counter() - began))
         return text
 
 
@@ -166,7 +167,7 @@ def _hears(service: Any, domain: Any, seed: int) -> str:
 def _faithful(heard: Sequence[Heard], domain: Any) -> Check:
     """How often the words are read back as the acts they had to express."""
     name, clear = "says what it was asked to say", [one for one in heard if one.acts and not one.garbled]
-    wrong = [one for one in clear if domain.read_user(one.text) != one.acts]
+    wrong = [one for one in clear if domain.read_user(one.text, one.dialogue) != one.acts]
     share = 1 - len(wrong) / max(1, len(clear))
     detail = f"{share:.0%} of {len(clear)} turns are read as exactly the acts meant"
     if share >= READ_BACK:

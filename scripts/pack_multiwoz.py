@@ -1,4 +1,4 @@
-"""Pack what the MultiWOZ domain ships: the databases and the goal statistics.
+"""Pack what the MultiWOZ domain ships: the databases, the goal statistics, and the goals that suites play.
 
     python scripts/pack_multiwoz.py --data-dir DATA [--output DIR]
 
@@ -6,7 +6,8 @@ Reads ``DATA/multiwoz/db/*.json`` (or ``.json.gz``), ``derived/goal_model.json``
 the corpus; no dialogue goes into the package. ``databases.json.gz`` has the rows of each domain with values
 in one spelling. ``goal_model.json`` has ConvLab-2's goal statistics (slot combinations, values, order of
 domains) and, counted on the validation goals, what those lack: how often and how constraints fail first,
-bookings are refused, and values are shared between domains.
+bookings are refused, and values are shared between domains. ``goals.json.gz`` has the goals of validation
+and test.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
-from dialog_gym.domains.multiwoz import database
+from dialog_gym.domains.multiwoz import database, shipped_goals
 from dialog_gym.domains.multiwoz.corpus import load_goals
 from dialog_gym.domains.multiwoz.goals import DomainGoal, MultiWozGoal
 from dialog_gym.domains.multiwoz.ontology import INFORMABLE, slots_of
@@ -151,7 +152,7 @@ def goal_model(data: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True, help="folder with multiwoz/")
     parser.add_argument("--output", type=Path, default=Path(database.__file__).parent)
@@ -162,6 +163,10 @@ def main() -> None:
     (arguments.output / "databases.json.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
     statistics = json.dumps(goal_model(data), ensure_ascii=False)
     (arguments.output / "goal_model.json").write_text(statistics + "\n", encoding="utf-8")
+    splits = {split: load_goals(split, data.parent).values() for split in shipped_goals.SPLITS}
+    goals = {split: shipped_goals.pack(found) for split, found in splits.items()}
+    text = json.dumps(goals, separators=(",", ":"), ensure_ascii=False)
+    (arguments.output / "goals.json.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
 if __name__ == "__main__":

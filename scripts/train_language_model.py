@@ -27,8 +27,8 @@ from lm_tokens import Tokens, blocks, read_tokens
 from transformers import PreTrainedTokenizerFast
 from transformers.utils.logging import disable_progress_bar
 
-from dialog_gym.agents.lm.shipped import shipped_model
 from dialog_gym.core import DialogGymError
+from dialog_gym.lm.shipped import shipped_model
 
 PROBE: Final = 12
 """Steps whose speed is measured to turn minutes into tokens."""

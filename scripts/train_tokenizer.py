@@ -17,8 +17,8 @@ from lm_corpus import read_corpus
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from dialog_gym.agents.lm.shipped import shipped_model
 from dialog_gym.core import DialogGymError
+from dialog_gym.lm.shipped import shipped_model
 
 VOCABULARY: Final = 4096
 LONGEST: Final = 2048

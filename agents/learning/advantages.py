@@ -92,6 +92,23 @@ def group_normalise(values: Tensor, group: Tensor, *, divide: bool = True) -> Te
     return torch.where(_spread(mean, deviation), scaled, 0.0)
 
 
+def turn_normalise(values: Tensor, turns: Tensor, group: Tensor) -> Tensor:
+    """What is still to come after each turn, less the mean of the group's dialogues that take this turn.
+
+    Args:
+        values: float32[D, T], returns to go.
+        turns: bool[D, T], which turns were taken.
+        group: int64[D].
+
+    Returns:
+        float32[D, T], of deviation 1 over the turns of the batch; 0 after the end.
+    """
+    d, t = turns.nonzero(as_tuple=True)
+    mean, _ = group_statistics(values[d, t], group[d] * turns.shape[1] + t)
+    centred = torch.zeros_like(values).index_put((d, t), values[d, t] - mean)
+    return normalise(centred, turns)
+
+
 def has_spread(values: Tensor, group: Tensor) -> Tensor:
     """bool[D], whether the dialogues of each one's group earned different returns, float32[D]."""
     return _spread(*group_statistics(values, group))

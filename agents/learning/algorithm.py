@@ -1,9 +1,9 @@
 """What all algorithms share: a policy, an optimiser, and minibatches of whole dialogues."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,9 +25,21 @@ class Batch(Protocol):
         """Number of examples."""
         ...
 
-    def select(self, index: Tensor) -> "Batch":
+    def select(self, index: Tensor) -> Any:
         """Some of the examples."""
         ...
+
+
+AnyBatch = TypeVar("AnyBatch", bound=Batch)
+
+
+def parts(batch: AnyBatch, size: int) -> Iterator[AnyBatch]:
+    """A batch in parts of at most ``size`` examples; 0: undivided, and not copied."""
+    if not 0 < size < len(batch):
+        yield batch
+        return
+    for index in portions(len(batch), size):
+        yield batch.select(index)
 
 
 class TrainingError(DialogGymError):
@@ -69,6 +81,10 @@ class Algorithm:
     name = "algorithm"
     online = True
     """Whether it learns from dialogues it plays itself, or from demonstrations."""
+    backbones: ClassVar[tuple[str, ...]] = ("net", "lm")
+    """Those that it can train."""
+    model: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Values of the model's options that it needs, by backbone; an option given by the user goes before."""
     config: Config
 
     def __init__(self, policy: Policy, config: Config, reference: Policy | None = None) -> None:
@@ -128,8 +144,8 @@ class Algorithm:
         """One gradient step."""
         self.optimizer.zero_grad(set_to_none=True)
         logs: dict[str, float] = {}
-        for index in portions(len(minibatch), self.config.microbatch):
-            loss, found = self.loss(minibatch.select(index), minibatch)
+        for part in parts(minibatch, self.config.microbatch):
+            loss, found = self.loss(part, minibatch)
             loss.backward()  # type: ignore[no-untyped-call]
             for name, value in {"loss": loss, **found}.items():
                 logs[name] = logs.get(name, 0.0) + float(value.detach())

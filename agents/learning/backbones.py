@@ -106,6 +106,7 @@ LM = Backbone(
     changes={
         "": {"learning_rate": 2e-4, "dialogues": 160, "minibatch": 16, "epochs": 1, "entropy": 0.002},
         "SFTConfig": {"learning_rate": 1e-3, "demonstrations": 3_000, "passes": 2},
+        "MementoConfig": {"learning_rate": 1e-3, "minibatch": 32, "epochs": 3, "neighbours": 4, "pool": 16},
     },
 )
 BACKBONES: Mapping[str, Backbone] = {one.name: one for one in (NET, LM)}

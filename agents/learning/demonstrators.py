@@ -5,7 +5,8 @@ somebody who nearly always knows what this customer needs. The proportions are i
 fine-tuning on these calls is where every reinforcement learner starts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -13,18 +14,32 @@ import numpy as np
 from dialog_gym.agents.base import Agent
 from dialog_gym.agents.oracle import Oracle
 from dialog_gym.agents.scripted import Scripted, act
-from dialog_gym.core import DialogueAct, Observation, Trajectory, Turn
+from dialog_gym.core import DialogGymError, DialogueAct, Observation, Trajectory, Turn
 from dialog_gym.domains.credit.ontology import NEED_SLOTS
 from dialog_gym.envs.dialogue_env import DialogueEnv
 from dialog_gym.envs.episode import Episode
 from dialog_gym.envs.seeding import episode_seeds, task_indices
 from dialog_gym.noise import mix, text_key
+from dialog_gym.plugins import nearest
 from dialog_gym.rollout import agent_seed, play
 
 POPULATION = {"scripted": 0.5, "noisy-scripted": 0.35, "near-oracle": 0.15}
 """Share of each demonstrator."""
 SLIP = 0.15
 """Probability that a turn of ``noisy-scripted`` or ``near-oracle`` is a slip."""
+_MAKERS: Mapping[str, tuple[str, str, str]] = {
+    "credit": (
+        "dialog_gym.agents.scripted:Scripted",
+        "dialog_gym.agents.learning.demonstrators:NoisyScripted",
+        "dialog_gym.agents.learning.demonstrators:NearOracle",
+    ),
+    "multiwoz": (
+        "dialog_gym.agents.multiwoz_scripted:MultiWOZScripted",
+        "dialog_gym.agents.learning.multiwoz_demonstrators:NoisyDesk",
+        "dialog_gym.agents.learning.multiwoz_demonstrators:NearOracleDesk",
+    ),
+}
+"""Who they are in each domain, in the order of `POPULATION`."""
 _TASK, _WHO, _BATCH = text_key("demonstration task"), text_key("demonstrator"), 64
 
 
@@ -80,19 +95,26 @@ class NearOracle(Oracle):
         return super().reply(observation)
 
 
-def demonstrator(seed: int) -> Agent:
-    """One member of the population, drawn with its proportion."""
-    makers = (Scripted, NoisyScripted, NearOracle)
+def demonstrator(seed: int, domain: str = "credit") -> Agent:
+    """One member of a domain's population, drawn with its proportion.
+
+    Raises:
+        DialogGymError: nobody shows how to work in this domain.
+    """
+    if domain not in _MAKERS:
+        raise DialogGymError(f"there are no demonstrators for domain {domain!r}; {nearest(domain, _MAKERS)}")
+    makers = _MAKERS[domain]
     draw = np.random.default_rng(mix(_WHO, seed)).random()
     bounds = np.cumsum(list(POPULATION.values()))
-    return makers[int(np.searchsorted(bounds, draw * bounds[-1], side="right"))]()
+    made: Agent = resolve_name(makers[int(np.searchsorted(bounds, draw * bounds[-1], side="right"))])()
+    return made
 
 
 def demonstrated_episodes(
     count: int,
     *,
     seed: int = 0,
-    scenario: str = "proactive_sale",
+    scenario: str | None = None,
     split: str = "train",
     level: int = 3,
     **options: Any,
@@ -104,10 +126,10 @@ def demonstrated_episodes(
     Args:
         count: Number of episodes.
         seed: Fixes tasks, customers and demonstrators.
-        scenario: ``proactive_sale`` or ``customer_service``.
+        scenario: As in `DialogueEnv`.
         split: Split the tasks come from.
         level: Difficulty 0-9.
-        options: Further options of the domain.
+        options: Further options of `DialogueEnv`: ``domain``, and those of the domain.
 
     Yields:
         (episode, task index, demonstrator service).
@@ -119,9 +141,9 @@ def demonstrated_episodes(
         )
         tasks = task_indices(seeds, env.space.size)
         for episode, index in zip(env.begin_many(tasks.tolist(), seeds.tolist()), tasks, strict=True):
-            if found < count and episode.dialogue.state.reached:
+            if found < count and episode.dialogue.outcome().get("reached", True):
                 found += 1
-                yield episode, int(index), demonstrator(episode.seed)
+                yield episode, int(index), demonstrator(episode.seed, env.domain.name)
         number += _BATCH
 
 
@@ -129,7 +151,7 @@ def demonstrate(
     count: int,
     *,
     seed: int = 0,
-    scenario: str = "proactive_sale",
+    scenario: str | None = None,
     split: str = "train",
     level: int = 3,
     **options: Any,

@@ -18,6 +18,7 @@ from dialog_gym.agents.learning.advantages import (
     mix_rewards,
     normalise,
     returns_to_go,
+    turn_normalise,
 )
 from dialog_gym.agents.learning.algorithm import option
 from dialog_gym.agents.learning.policy_gradient import Advised, PolicyGradient, PolicyGradientConfig
@@ -37,8 +38,10 @@ class GRPOConfig(PolicyGradientConfig):
     mix: Literal["sum-then-normalise", "normalise-then-sum"] = option(
         "sum-then-normalise", "Mix rewards before, or after (GDPO) normalising each within the group."
     )
-    levels: Literal["joint", "separate"] = option(
-        "joint", "One advantage per dialogue, or turn and session rewards normalised apart (DuCA's HIAN)."
+    levels: Literal["joint", "separate", "turn"] = option(
+        "joint",
+        "One advantage per dialogue, or turn and session rewards normalised apart (DuCA's HIAN), or what is "
+        "still to come after each turn, compared with the group's dialogues at that turn.",
     )
 
 
@@ -59,6 +62,9 @@ class GRPO(PolicyGradient):
             return Advised(rollout, {"advantage": torch.zeros(0, rollout.mask.shape[1])})
         if self.config.levels == "separate":
             return Advised(rollout, {"advantage": self._separate(rollout, session)})
+        if self.config.levels == "turn":
+            togo = returns_to_go(mix_rewards(rollout.rewards, self.config.weights), self.config.discount)
+            return Advised(rollout, {"advantage": turn_normalise(togo, rollout.turns, rollout.group)})
         advantage = self._session_advantage(session, rollout.group)
         return Advised(rollout, {"advantage": advantage[:, None] * rollout.turns})
 

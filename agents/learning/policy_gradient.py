@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from dialog_gym.agents.learning.advantages import mix_rewards, normalise, returns_to_go
-from dialog_gym.agents.learning.algorithm import Algorithm, OnlineConfig, option
-from dialog_gym.agents.learning.rollout import Rollout, portions
+from dialog_gym.agents.learning.algorithm import Algorithm, OnlineConfig, option, parts
+from dialog_gym.agents.learning.rollout import Rollout
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Advised:
 
     rollout: Rollout
     extra: Mapping[str, Tensor]
-    """``advantage`` float32[D, T]; algorithms add what they need, [D, ...] each."""
+    """``advantage`` float32[D, T] or [D, T, K]; algorithms add what they need, [D, ...] each."""
 
     def __len__(self) -> int:
         """Number of dialogues."""
@@ -58,12 +58,13 @@ class PolicyGradient(Algorithm):
     def prepare(self, rollout: Rollout) -> Advised:
         """Advantages, and the reference model's log-probabilities."""
         batch = self.advise(rollout)
+        # advantages stand for them from now on, and minibatches are copies
+        batch = replace(batch, rollout=replace(batch.rollout, rewards={}, outcome={}))
         if self.reference is None or not len(batch):
             return batch
         with torch.no_grad():
             known = [
-                self.reference.evaluate(batch.rollout.select(index)).logprob
-                for index in portions(len(batch), self.config.microbatch)
+                self.reference.evaluate(part).logprob for part in parts(batch.rollout, self.config.microbatch)
             ]
         return replace(batch, extra={**batch.extra, "reference": torch.cat(known)})
 
@@ -77,7 +78,7 @@ class PolicyGradient(Algorithm):
         """Clipped surrogate, KL and entropy, each as a mean over decisions."""
         rollout, found = part.rollout, self.policy.evaluate(part.rollout, value=self.wants_value)
         share = self.share(rollout, whole.rollout)
-        advantage = part.extra["advantage"].unsqueeze(-1)
+        advantage = part.extra["advantage"].view(*rollout.mask.shape[:2], -1)
         ratio = (found.logprob - rollout.logprob).exp()
         clipped = ratio.clamp(1 - self.config.clip_low, 1 + self.config.clip_high)
         surrogate = torch.minimum(ratio * advantage, clipped * advantage)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from dialog_gym.agents.learning.advantages import gae, mix_rewards, normalise
-from dialog_gym.agents.learning.algorithm import option
+from dialog_gym.agents.learning.algorithm import option, parts
 from dialog_gym.agents.learning.policy_gradient import Advised, PolicyGradient, PolicyGradientConfig
-from dialog_gym.agents.learning.rollout import Rollout, portions
+from dialog_gym.agents.learning.rollout import Rollout
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class PPO(PolicyGradient):
     def advise(self, rollout: Rollout) -> Advised:
         """GAE on the policy's own values, normalised over the batch's turns."""
         rewards = mix_rewards(rollout.rewards, self.config.weights)
-        parts = portions(len(rollout), self.config.microbatch)
-        values = torch.cat([self.policy.values(rollout.select(index)) for index in parts])
+        values = torch.cat([self.policy.values(part) for part in parts(rollout, self.config.microbatch)])
         advantage = gae(rewards, values, self.config.discount, self.config.gae_lambda) * rollout.turns
         extra = {
             "advantage": normalise(advantage, rollout.turns),

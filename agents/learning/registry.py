@@ -27,7 +27,16 @@ BUILT_IN: Mapping[str, Entry] = {
     "sft": Entry("dialog_gym.agents.learning.sft:SFT", "Supervised fine-tuning on demonstrations."),
     "ppo": Entry("dialog_gym.agents.learning.ppo:PPO", "Proximal policy optimisation with a value network."),
     "grpo": Entry("dialog_gym.agents.learning.grpo:GRPO", "Group-relative policy optimisation."),
+    "gopo": Entry(
+        "dialog_gym.agents.learning.gopo:GOPO", "An expert plans strategies, an agent follows them."
+    ),
+    "more": Entry(
+        "dialog_gym.agents.learning.more:MORE", "Rewards weighted by their gradients, held by reasoning."
+    ),
     "dpo": Entry("dialog_gym.agents.learning.dpo:DPO", "Direct preference optimisation on played pairs."),
+    "memento": Entry(
+        "dialog_gym.agents.learning.memento:Memento", "A frozen policy that remembers and reads past cases."
+    ),
 }
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from dialog_gym import plugins
 from dialog_gym.agents.learning import checkpoint, registry
 from dialog_gym.agents.learning.algorithm import WEIGHTS, Algorithm, TrainingError
 from dialog_gym.agents.learning.backbones import Backbone, backbone
@@ -25,8 +24,10 @@ from dialog_gym.agents.learning.run_options import (
     first_stage,
     goes_on,
     make_config,
+    make_domain,
+    run_name,
 )
-from dialog_gym.agents.learning.sampler import SALE, SERVICE, SERVICE_EVERY, EpisodeSampler
+from dialog_gym.agents.learning.sampler import EpisodeSampler, demonstrated
 from dialog_gym.agents.learning.settings import flag
 from dialog_gym.agents.learning.trainer import (
     Demonstrated,
@@ -40,7 +41,6 @@ from dialog_gym.agents.learning.trainer import (
 from dialog_gym.core import DialogGymError
 from dialog_gym.noise import text_key
 
-DOMAIN = "credit"
 _VALIDATION = text_key("validation")
 
 
@@ -54,7 +54,11 @@ def run(options: RunOptions, watch: Watch) -> Outcome:
     with _torch_settings(options.threads):
         kind = registry.load(options.algorithm)
         back = backbone(options.backbone)
-        config = make_config(kind, back, options)
+        if back.name not in kind.backbones:
+            can = " or ".join(kind.backbones)
+            raise DialogGymError(f"{options.algorithm} trains backbone {can}, not {back.name}")
+        domain = make_domain(options)
+        config = make_config(kind, back, options, domain)
         back.check(options.model)
         check_folder(options)
         if kind.online and options.init is None and not goes_on(options):
@@ -62,7 +66,7 @@ def run(options: RunOptions, watch: Watch) -> Outcome:
             first = run(first_stage(options), watch)
             if not first.finished:
                 return first
-        return _Run(options, kind, back, config, watch).play_out()
+        return _Run(options, kind, back, config, domain, watch).play_out()
 
 
 @contextmanager
@@ -83,18 +87,25 @@ class _Run:
     """A run whose options are checked: sets everything up, then plays it out."""
 
     def __init__(
-        self, options: RunOptions, kind: type[Algorithm], back: Backbone, config: Any, watch: Watch
+        self,
+        options: RunOptions,
+        kind: type[Algorithm],
+        back: Backbone,
+        config: Any,
+        domain: Any,
+        watch: Watch,
     ) -> None:
         self.options, self.back, self.config, self.watch = options, back, config, watch
-        self.name = f"{options.algorithm}-{options.backbone}-seed{options.seed}"
+        self.name = run_name(options.algorithm, options.backbone, options.domain, options.seed)
         self.online = kind.online
-        self.domain = plugins.load("domains", DOMAIN)()
+        self.domain = domain
         self.steps = (options.steps or back.steps) if kind.online else None
         self.start = self._start_card()
         usual = {setting.name: setting.default for setting in back.settings()}
-        self.model = {**usual, **(self.start.model if self.start else {}), **options.model}
+        needed = kind.model.get(back.name, {})
+        self.model = {**usual, **(self.start.model if self.start else {}), **needed, **options.model}
         self.versions = {name: version(name) for name in ("dialog-gym", "numpy", "torch")}
-        self.versions["domain"] = f"{DOMAIN} {self.domain.version} {self.domain.config_hash}"
+        self.versions["domain"] = f"{domain.name} {domain.version} {domain.config_hash}"
         self.position, self.saved = Position(), -1
         self._check_start()
         policy = self._policy()
@@ -125,6 +136,8 @@ class _Run:
             raise DialogGymError(
                 f"{where} is an agent of backbone {self.start.backbone}, not {self.back.name}"
             )
+        if self.start.domain != self.domain.name:
+            raise DialogGymError(f"{where} is an agent of domain {self.start.domain}, not {self.domain.name}")
         for name in self.back.fixed:
             if (value := self.model[name]) != self.start.model.get(name):
                 made = f"{flag(name)} {self.start.model.get(name)}"
@@ -141,14 +154,16 @@ class _Run:
 
     def _sizes(self, split: str) -> dict[str, int]:
         level = self.options.level
-        names = (SALE, SERVICE)
-        return {name: self.domain.space(split=split, scenario=name, level=level).size for name in names}
+        return {
+            name: self.domain.space(split=split, scenario=name, level=level).size
+            for name in self.domain.scenarios
+        }
 
     def _experience(self, policy: Policy) -> Experience:
         config, seed = self.config, self.options.seed
         if self.steps is None:
             self.watch.note(f"{config.demonstrations:,} demonstrated dialogues are played first")
-            return Demonstrated(policy, config.demonstrations, config.passes, seed)
+            return Demonstrated(policy, config.demonstrations, config.passes, seed, self.domain.scenarios)
         group = getattr(config, "group", 1)
         sampler = EpisodeSampler(self._sizes("train"), dialogues=config.dialogues, group=group, seed=seed)
         return Played(policy, sampler, self.steps)
@@ -174,7 +189,7 @@ class _Run:
         return {
             "algorithm": chosen.algorithm, "backbone": chosen.backbone, "seed": chosen.seed,
             "steps": self.steps, "level": chosen.level, "init": str(chosen.init) if chosen.init else None,
-            **self.model, **asdict(self.config),
+            **({"styles": chosen.styles} if chosen.styles else {}), **self.model, **asdict(self.config),
         }  # fmt: skip
 
     def card(self) -> AgentCard:
@@ -183,9 +198,10 @@ class _Run:
         shown = getattr(self.config, "demonstrations", 0)
         return AgentCard(
             name=self.name,
-            algorithm=chosen.algorithm, backbone=self.back.name, domain=DOMAIN, seed=chosen.seed,
+            algorithm=chosen.algorithm, backbone=self.back.name, domain=self.domain.name, seed=chosen.seed,
             env_steps=self.position.env_steps + (start.env_steps if start else 0),
-            demonstrations=shown + shown // SERVICE_EVERY + (start.demonstrations if start else 0),
+            demonstrations=sum(demonstrated(shown, self.domain.scenarios).values())
+            + (start.demonstrations if start else 0),
             config=self.record(), model=self.model, versions=self.versions,
         )  # fmt: skip
 

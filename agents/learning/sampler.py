@@ -1,6 +1,6 @@
 """Which dialogues an iteration plays: a pure function of the run's seed and the iteration's number."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,12 @@ SERVICE_EVERY = 5
 _EPISODES = text_key("training episodes")
 
 
+def demonstrated(count: int, scenarios: Sequence[str]) -> dict[str, int]:
+    """Demonstrations by scenario: ``count`` of the main one, and a fifth as many of the other, if any."""
+    main, *others = scenarios
+    return {main: count} | dict.fromkeys(others, count // SERVICE_EVERY)
+
+
 class EpisodeSampler:
     """Draws groups of dialogues; those of a group share task, customer and the customer's randomness."""
 
@@ -21,7 +27,7 @@ class EpisodeSampler:
         """Nothing is drawn yet.
 
         Args:
-            sizes: Tasks of the split by scenario.
+            sizes: Tasks of the split by scenario: one, or the main one and one that is played less often.
             dialogues: D, dialogues per iteration; a multiple of ``group``.
             group: Dialogues per group.
             seed: Of the run.
@@ -29,13 +35,14 @@ class EpisodeSampler:
         self.sizes, self.groups, self.group, self.seed = sizes, dialogues // group, group, seed
 
     def episodes(self, iteration: int) -> list[Episodes]:
-        """The dialogues of an iteration by scenario: four in five groups are sales calls.
+        """The dialogues of an iteration by scenario: in the shop four in five groups are sales calls.
 
         Few groups cannot be parted exactly, so what is over is carried on to later iterations.
         """
+        main, *others = self.sizes
         before, after = iteration * self.groups, (iteration + 1) * self.groups
-        service = after // SERVICE_EVERY - before // SERVICE_EVERY
-        counts = {SALE: self.groups - service, SERVICE: service}
+        service = after // SERVICE_EVERY - before // SERVICE_EVERY if others else 0
+        counts = {main: self.groups - service} | dict.fromkeys(others, service)
         return [self._draw(name, count, iteration) for name, count in counts.items() if count]
 
     def _draw(self, scenario: str, count: int, iteration: int) -> Episodes:

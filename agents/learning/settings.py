@@ -6,12 +6,11 @@ from dataclasses import MISSING, fields
 from typing import Any, NamedTuple, get_type_hints
 
 from dialog_gym.core import DialogGymError
-from dialog_gym.domains.credit.dynamics import REWARDS
 from dialog_gym.plugins import nearest
 
 POSITIVE = (
     "learning_rate", "minibatch", "epochs", "dialogues", "demonstrations", "passes", "pairs", "beta",
-    "hidden", "max_new_tokens", "context", "lockstep",
+    "hidden", "max_new_tokens", "context", "lockstep", "neighbours", "pool", "capacity", "written",
 )  # fmt: skip
 """Options that must be above 0; all other numbers may be 0."""
 SHARES = ("discount", "gae_lambda", "clip_low")
@@ -66,12 +65,11 @@ def parse_weights(text: str, default: Mapping[str, float]) -> dict[str, float]:
     found = dict(default)
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, weight = part.partition("=")
-        known = (*default, *(name for name in REWARDS if name not in default))
         if not equals:
             raise DialogGymError(f"--weights: {part!r} is not of the form NAME=W, e.g. conversion=3")
-        if name.strip() not in known:
+        if name.strip() not in default:
             raise DialogGymError(
-                f"--weights: unknown reward {name.strip()!r}; {nearest(name.strip(), known)}"
+                f"--weights: unknown reward {name.strip()!r}; {nearest(name.strip(), default)}"
             )
         try:
             found[name.strip()] = float(weight)

@@ -1,7 +1,7 @@
 """The training loop: what an iteration learns from, and how iterations follow one another."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ import torch
 from dialog_gym.agents.learning.advantages import mix_rewards
 from dialog_gym.agents.learning.algorithm import WEIGHTS, Algorithm, TrainingError
 from dialog_gym.agents.learning.rollout import Episodes, Policy, Rollout, join
-from dialog_gym.agents.learning.sampler import SALE, SERVICE, SERVICE_EVERY, EpisodeSampler
+from dialog_gym.agents.learning.sampler import SALE, SERVICE, EpisodeSampler, demonstrated
 from dialog_gym.noise import mix, text_key
 
 _ITERATION, _DEMONSTRATIONS = text_key("training iteration"), text_key("demonstrations")
@@ -70,10 +70,17 @@ class Played:
 class Demonstrated:
     """Demonstrations, made once and gone through several times."""
 
-    def __init__(self, policy: Policy, count: int, passes: int, seed: int) -> None:
-        """Takes the number of sales calls; a fifth as many service calls are added. None is made yet."""
+    def __init__(
+        self,
+        policy: Policy,
+        count: int,
+        passes: int,
+        seed: int,
+        scenarios: Sequence[str] = (SALE, SERVICE),
+    ) -> None:
+        """Takes the number of dialogues (see `sampler.demonstrated`). None is made yet."""
         self.policy, self.passes, self.key = policy, passes, mix(_DEMONSTRATIONS, seed)
-        self.counts = {SALE: count, SERVICE: count // SERVICE_EVERY}
+        self.counts = demonstrated(count, scenarios)
 
     @cached_property
     def parts(self) -> Parts:
@@ -149,9 +156,10 @@ def train(
 
 
 OUTCOMES = {
-    "conversion": (SALE, "converted"), "mis_sales": (SALE, "mis_sold"), "resolution": (SERVICE, "resolved"),
+    "conversion": ("converted", False), "mis_sales": ("mis_sold", False), "complete": ("complete", False),
+    "resolution": ("resolved", True),
 }  # fmt: skip
-"""What is logged of outcomes: the scenario and the fact."""
+"""What is logged of outcomes: the fact, and whether of customer service or of all other scenarios."""
 
 
 def describe(parts: Parts, weights: Mapping[str, float]) -> dict[str, float]:
@@ -171,9 +179,10 @@ def describe(parts: Parts, weights: Mapping[str, float]) -> dict[str, float]:
         what: _mean(torch.cat([values[reached[name]] for name, values in of.items()]))
         for what, of in sums.items()
     }
-    for what, (scenario, fact) in OUTCOMES.items():
-        if scenario in parts:
-            found[what] = _mean(parts[scenario].outcome[fact][reached[scenario]])
+    for what, (fact, service) in OUTCOMES.items():
+        for name, part in parts.items():
+            if fact in part.outcome and (name == SERVICE) == service:
+                found[what] = _mean(part.outcome[fact][reached[name]])
     return found
 
 

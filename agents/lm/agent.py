@@ -9,7 +9,9 @@ from dialog_gym import plugins
 from dialog_gym.acts import format_acts
 from dialog_gym.agents.base import Agent
 from dialog_gym.agents.learning.card import AgentCard
+from dialog_gym.agents.learning.memory import memory_of
 from dialog_gym.agents.lm.policy import LMConfig, LMPolicy
+from dialog_gym.agents.lm.recall import reader_of
 from dialog_gym.core import DialogGymError, Observation, Turn
 from dialog_gym.envs.episode import EMPTY_REPLY
 
@@ -49,6 +51,8 @@ class LMAgent(Agent):
             raise DialogGymError(f"{folder}: the card's model has an unknown option: {error}") from None
         domain = plugins.load("domains", card.domain)()
         policy = LMPolicy.load(folder, domain, config)
+        if memory := memory_of(folder, card):
+            policy.reader = reader_of(policy, memory)
         return cls(policy, name=card.name, temperature=card.temperature, env_steps=card.env_steps)
 
     def start(self, seed: int) -> "LMAgent":

@@ -15,7 +15,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from dialog_gym.agents.lm.loading import plain_model
+from dialog_gym.lm.loading import plain_model
 
 NAME: Final = "dialog_gym_blocks"
 """Under which transformers knows this attention."""

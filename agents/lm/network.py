@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dialog_gym.agents.lm.loading import plain_model
+from dialog_gym.lm.loading import plain_model
 
 
 class LanguageModel(nn.Module):

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+
 from dialog_gym.acts import STOP_MARKERS
-from dialog_gym.agents.lm.chat import ChatFormat
-from dialog_gym.agents.lm.engine import Engine, Sampling
 from dialog_gym.agents.lm.transcript import Transcript, heard
 from dialog_gym.core import DialogGymError
 from dialog_gym.envs.episode import Episode
+from dialog_gym.lm.chat import ChatFormat
+from dialog_gym.lm.engine import Engine, Sampling
 
 LEAVE: Final = STOP_MARKERS[-1]
 """What an agent says whose context is full: goodbye, because it cannot read on."""
@@ -104,3 +106,13 @@ def play_all(episodes: Sequence[Episode], seats: Seats) -> None:
         running = [row for row in running if episodes[row].ended_by is None]
         for row in running:
             seats.hear(row, heard(episodes[row]))
+
+
+def places_in_groups(group: np.ndarray) -> list[int]:
+    """Which dialogue of its group each one is."""
+    seen: dict[int, int] = {}
+    found = []
+    for number in group.tolist():
+        found.append(seen.get(number, 0))
+        seen[number] = found[-1] + 1
+    return found

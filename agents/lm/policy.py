@@ -13,22 +13,25 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dialog_gym.agents.learning.algorithm import option
+from dialog_gym.agents.learning.casebank import Cases
 from dialog_gym.agents.learning.demonstrators import demonstrated_episodes
+from dialog_gym.agents.learning.memory import Memory, Reading
 from dialog_gym.agents.learning.rollout import Episodes, Evaluation, Rollout
-from dialog_gym.agents.lm.chat import ChatFormat
-from dialog_gym.agents.lm.engine import Engine, Sampling, make_engine
-from dialog_gym.agents.lm.engine_llama import unfit
-from dialog_gym.agents.lm.engine_session import context_length
 from dialog_gym.agents.lm.evaluation import evaluate, values
-from dialog_gym.agents.lm.loading import ADAPTER, Loaded, load, plain_model, quiet
 from dialog_gym.agents.lm.network import LanguageModel
-from dialog_gym.agents.lm.playing import Seats, play_all
-from dialog_gym.agents.lm.prompts import OPENING, opened_by, system_message
+from dialog_gym.agents.lm.playing import Seats, places_in_groups, play_all
+from dialog_gym.agents.lm.prompts import opened_by, system_message
+from dialog_gym.agents.lm.recall import CaseReader, new_reader, opening_of
 from dialog_gym.agents.lm.server import ServerEngine
 from dialog_gym.agents.lm.transcript import Judge, Shape, Transcript, as_rollout, written
 from dialog_gym.core import DialogGymError, Observation
 from dialog_gym.envs.dialogue_env import DialogueEnv
 from dialog_gym.envs.episode import Episode
+from dialog_gym.lm.chat import OPENING, ChatFormat
+from dialog_gym.lm.engine import Engine, Sampling, make_engine
+from dialog_gym.lm.engine_llama import unfit
+from dialog_gym.lm.engine_session import context_length
+from dialog_gym.lm.loading import ADAPTER, Loaded, load, plain_model, quiet
 from dialog_gym.noise import mix
 from dialog_gym.rollout import play
 
@@ -98,6 +101,7 @@ class LMPolicy:
         self.sampling(self.config.temperature)
         self._envs: dict[str, DialogueEnv] = {}
         self._engine: Engine | None = None
+        self.reader: CaseReader | None = None
 
     def clone(self) -> "LMPolicy":
         """A frozen copy; with LoRA it shares the frozen weights and has adapters of its own."""
@@ -121,7 +125,7 @@ class LMPolicy:
         temperature = 0.0 if generator is None else self.config.temperature
         seeds = [int(seed) for seed in episodes.seeds]
         # those of a group share the customer's seed, and must not share the agent's
-        keys = [mix(run, s, n) for s, n in zip(seeds, _places_in_groups(episodes.group), strict=True)]
+        keys = [mix(run, s, n) for s, n in zip(seeds, places_in_groups(episodes.group), strict=True)]
         self._read_weights()
         games = self.env(episodes.scenario).begin_many(episodes.tasks.tolist(), seeds)
         played: list[tuple[Transcript, Episode]] = []
@@ -132,19 +136,27 @@ class LMPolicy:
                 seats.begin(row, self.transcript(game.observation))
             play_all(games[part], seats)
             played += zip(seats.transcripts, games[part], strict=True)
-        return as_rollout(played, episodes.group, self.shape, self._judge())
+        rollout = as_rollout(played, episodes.group, self.shape, self._judge())
+        if self.reader is None:
+            return rollout
+        return self.reader.annotated(rollout, games, [self._system(game.observation) for game in games])
+
+    def remember(self, reading: Reading, seed: int = 0) -> Memory:
+        """Play with an empty memory from now on, and give it away."""
+        self.reader = new_reader(self, reading, seed)
+        return self.reader.memory
+
+    def cases(self, rollout: Rollout, success: Tensor) -> Cases:
+        """One case per dialogue, bool[D] of which ended well."""
+        assert self.reader is not None
+        return self.reader.cases(rollout, success)
 
     def env(self, scenario: str) -> DialogueEnv:
         """The environment of a scenario."""
         if scenario not in self._envs:
             chosen = self.config
-            self._envs[scenario] = DialogueEnv(
-                self.domain,
-                scenario=scenario,
-                simulator=chosen.simulator,
-                split=chosen.split,
-                level=chosen.level,
-            )
+            place: dict[str, Any] = {"split": chosen.split, "level": chosen.level, "scenario": scenario}
+            self._envs[scenario] = DialogueEnv(self.domain, simulator=chosen.simulator, **place)
         return self._envs[scenario]
 
     def seats(self, keys: Sequence[int], temperature: float) -> Seats:
@@ -181,10 +193,15 @@ class LMPolicy:
 
     def transcript(self, observation: Observation) -> Transcript:
         """What the model has read when it is its turn."""
+        system = self._system(observation)
+        if self.reader is not None:
+            system = self.reader.shown(system, opening_of(observation.dialogue))
+        return written(self.chat, system, observation.dialogue, self.config.dialect)
+
+    def _system(self, observation: Observation) -> str:
         dialect, style, dialogue = self.config.dialect, self.config.prompt, observation.dialogue
         about, rules = observation.profile, observation.guidelines
-        system = system_message(about, rules, dialect=dialect, style=style, opened=opened_by(dialogue))
-        return written(self.chat, system, dialogue, dialect)
+        return system_message(about, rules, dialect=dialect, style=style, opened=opened_by(dialogue))
 
     def _judge(self) -> Judge:
         return Judge(self.domain, language=self.config.language_rewards)
@@ -255,6 +272,8 @@ class LMPolicy:
                 self.tokenizer.save_pretrained(folder / MODEL)
         weights = self.module.value_net.state_dict()
         save_file({name: values.cpu() for name, values in weights.items()}, folder / VALUE)
+        if self.reader is not None:
+            self.reader.memory.save(folder)
 
     @classmethod
     def load(cls, folder: Path, domain: Any, config: LMConfig | None = None) -> "LMPolicy":
@@ -277,13 +296,3 @@ class LMPolicy:
         except Exception as error:  # missing or damaged files fail in many ways
             raise DialogGymError(f"{folder / VALUE} is not the value head of this model: {error}") from None
         return found
-
-
-def _places_in_groups(group: np.ndarray) -> list[int]:
-    """Which dialogue of its group each one is."""
-    seen: dict[int, int] = {}
-    found = []
-    for number in group.tolist():
-        found.append(seen.get(number, 0))
-        seen[number] = found[-1] + 1
-    return found

@@ -14,14 +14,11 @@ from dialog_gym.acts import format_acts
 from dialog_gym.agents.lm.desk import desk_sheet
 from dialog_gym.core import Role, Scalar, Turn
 from dialog_gym.domains.credit.profiles import TIER_RATES
+from dialog_gym.lm.chat import Message
 
 Dialect: TypeAlias = Literal["text", "acts"]
 Style: TypeAlias = Literal["compact", "desk", "full"]
-Message: TypeAlias = dict[str, str]
 Profile: TypeAlias = Mapping[str, Scalar]
-
-OPENING: Final = "(the customer picks up the phone)"
-"""A user message for models whose chat template wants the user first when in fact the shop calls."""
 
 _OPENED: Final[dict[Role, str]] = {
     "assistant": "The shop calls.",
@@ -61,6 +58,12 @@ def system_message(
         return " ".join([_OPENED[opened], *_paragraph(profile), *sheet, _REPLY[dialect]])
     known = [_plainly(name, value) for name, value in profile.items()]
     return "\n".join([guidelines, "Customer profile:", *known, _OPENED[opened], _REPLY_IN_FULL[dialect]])
+
+
+def case_blocks(follow: Sequence[str], avoid: Sequence[str]) -> str:
+    """Past calls as two blocks of a system message: plans to follow, and plans to avoid."""
+    blocks = (("Calls like this went well so", follow), ("Calls like this went badly so", avoid))
+    return " ".join(f"{head}: {'; '.join(plans)}." for head, plans in blocks if plans)
 
 
 def messages(

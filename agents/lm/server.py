@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from dialog_gym import noise
-from dialog_gym.agents.lm.engine import Sampled, Sampling
 from dialog_gym.core import DialogGymError
+from dialog_gym.lm.engine import Sampled, Sampling
 
 STREAM: Final = noise.text_key("seeds of a language model's server")
 AS_IDS: Final = "token_id:"

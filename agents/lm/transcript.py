@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from dialog_gym.agents.learning.rollout import Rollout
-from dialog_gym.agents.lm.chat import ChatFormat
 from dialog_gym.agents.lm.prompts import Dialect, content
 from dialog_gym.core import DialogGymError, Turn
 from dialog_gym.envs.episode import EMPTY_REPLY, Episode
 from dialog_gym.language import language_rewards
 from dialog_gym.language_metrics import contexts
+from dialog_gym.lm.chat import ChatFormat
 
 
 class Spoken(NamedTuple):

@@ -11,10 +11,12 @@ from dialog_gym import plugins
 from dialog_gym.acts import format_acts
 from dialog_gym.agents.base import Agent
 from dialog_gym.agents.learning.card import AgentCard
-from dialog_gym.agents.net.network import DECISIONS, Network
+from dialog_gym.agents.learning.memory import Memory, memory_of
+from dialog_gym.agents.net.network import Network
 from dialog_gym.agents.net.policy import NetConfig, NetPolicy
+from dialog_gym.agents.net.recall import preference
+from dialog_gym.agents.net.strategy import StrategyNetwork, allowed_strategies, thought_of
 from dialog_gym.core import ActView, DialogGymError, Observation, Turn
-from dialog_gym.domains.credit.moves import MOVES
 
 GREEDY, SAMPLED = 0.0, 1.0
 
@@ -26,9 +28,10 @@ class NetAgent(Agent):
     backbone = "net"
 
     def __init__(
-        self, network: Network, name: str, *, temperature: float = GREEDY, env_steps: int = 0
-    ) -> None:
-        """Takes a trained network.
+        self, network: Network, name: str, *, temperature: float = GREEDY, env_steps: int = 0,
+        memory: Memory | None = None,
+    ) -> None:  # fmt: skip
+        """Takes a trained network, and the cases it remembers.
 
         Raises:
             DialogGymError: the temperature is neither 0 nor 1.
@@ -36,18 +39,21 @@ class NetAgent(Agent):
         if temperature not in (GREEDY, SAMPLED):
             raise DialogGymError(f"agent {name}: the temperature of a network is 0 or 1, not {temperature}")
         self.network = copy.deepcopy(network).requires_grad_(False).eval()
-        self.name, self.temperature, self.env_steps = name, temperature, env_steps
+        self.name, self.temperature, self.env_steps, self.memory = name, temperature, env_steps, memory
 
     @classmethod
     def load(cls, folder: Path, card: AgentCard) -> "NetAgent":
         """The agent of a run's folder.
 
         Raises:
-            DialogGymError: its weights are missing or broken.
+            DialogGymError: its weights or its memory are missing or broken.
         """
         domain = plugins.load("domains", card.domain)()
         policy = NetPolicy.load(folder, domain, NetConfig(**card.model))
-        return cls(policy.module, card.name, temperature=card.temperature, env_steps=card.env_steps)
+        return cls(
+            policy.module, card.name, temperature=card.temperature, env_steps=card.env_steps,
+            memory=memory_of(folder, card),
+        )  # fmt: skip
 
     def reply(self, observation: Observation) -> Turn:
         """The next turn in act notation; the shop's templates put it into words."""
@@ -66,19 +72,28 @@ class NetAgent(Agent):
         views = [self._view(observation) for observation in observations]
         uniforms = None
         if self.temperature == SAMPLED:
-            uniforms = torch.from_numpy(np.stack([rng.random(len(DECISIONS), np.float32) for rng in rngs]))
+            count = self.network.decisions
+            uniforms = torch.from_numpy(np.stack([rng.random(count, np.float32) for rng in rngs]))
         vectors = torch.from_numpy(np.stack([view.vector for view in views]))
-        allowed = torch.from_numpy(np.stack([view.mask[: len(MOVES)] != 0 for view in views]))
+        allowed = torch.from_numpy(np.stack([view.mask[: self.network.sizes[0]] != 0 for view in views]))
+        planned = isinstance(self.network, StrategyNetwork)
+        if planned:
+            allowed = torch.cat([allowed, allowed_strategies(observations)], 1)
         with torch.inference_mode():
-            actions = self.network.decide(vectors, allowed, None, uniforms).action.tolist()
+            liked = preference(self.network, self.memory, vectors)
+            actions = self.network.decide(vectors, allowed, None, uniforms, liked).action.tolist()
+        thoughts = [thought_of(action.pop(0)) if planned else None for action in actions]
         said = [view.acts(action) for view, action in zip(views, actions, strict=True)]
-        return [Turn(role="assistant", text=format_acts(acts), acts=acts) for acts in said]
+        return [
+            Turn(role="assistant", text=format_acts(acts), acts=acts, thought=thought)
+            for acts, thought in zip(said, thoughts, strict=True)
+        ]
 
     def _view(self, observation: Observation) -> ActView:
         view = observation.act_view
         if view is None:
             raise DialogGymError(
-                f"agent {self.name} needs the act-level view, which only the credit shop has"
+                f"agent {self.name} needs the act-level view, which this domain does not have"
             )
         if len(view.vector) != self.network.inputs:
             raise DialogGymError(f"agent {self.name} was trained in a shop with other products")

@@ -7,7 +7,6 @@ import numpy as np
 from dialog_gym.acts import format_acts
 from dialog_gym.agents.base import Agent
 from dialog_gym.agents.learning.demonstrators import demonstrated_episodes, demonstrator_session
-from dialog_gym.agents.net.fitting import Fitter
 from dialog_gym.core import Turn
 from dialog_gym.envs.episode import Episode, Said
 from dialog_gym.rollout import observe
@@ -21,13 +20,14 @@ class Demonstrations(NamedTuple):
     seeds: np.ndarray
     """uint64[D]."""
     actions: np.ndarray
-    """int64[D, T, 6], -1 after the end."""
+    """int64[D, T, K], -1 after the end."""
 
 
-def demonstrate_actions(count: int, *, max_turns: int, **options: Any) -> Demonstrations:
+def demonstrate_actions(count: int, domain: Any, **options: Any) -> Demonstrations:
     """Demonstrations in which every turn fits into an action; see `demonstrated_episodes` for the options."""
-    tasks, seeds, actions = [], [], np.full((count, max_turns, 6), -1, np.int64)
-    for row, (episode, task, agent) in enumerate(demonstrated_episodes(count, **options)):
+    shape = (count, domain.max_turns, len(domain.act_level.nvec))
+    tasks, seeds, actions = [], [], np.full(shape, -1, np.int64)
+    for row, (episode, task, agent) in enumerate(demonstrated_episodes(count, domain=domain, **options)):
         taken = _play(episode, agent)
         actions[row, : len(taken)] = taken
         tasks.append(task)
@@ -37,11 +37,11 @@ def demonstrate_actions(count: int, *, max_turns: int, **options: Any) -> Demons
 
 def _play(episode: Episode, agent: Agent) -> list[list[int]]:
     session = demonstrator_session(agent, episode)
-    fitter, said, taken = Fitter(episode.domain.rulebook), set[str](), []
+    act_level, said, taken = episode.domain.act_level, set[str](), []
     while episode.ended_by is None:
         wanted = session.reply(observe(episode, agent))
         assert isinstance(wanted, Turn)  # demonstrators say what they mean in acts, too
-        action = fitter.fit(wanted.acts, said, int(episode.dialogue.state.heard_amount))
+        action = act_level.fit(episode.dialogue, wanted.acts, said)
         acts = episode.dialogue.acts_of(action)
         episode.assistant(Said("...", acts, None))
         said |= {format_acts([act]) for act in acts}

@@ -12,14 +12,17 @@ import torch
 from torch import Tensor
 
 from dialog_gym.agents.learning.algorithm import option
+from dialog_gym.agents.learning.casebank import Cases
+from dialog_gym.agents.learning.memory import Memory, Reading
 from dialog_gym.agents.learning.rollout import Episodes, Evaluation, Rollout
+from dialog_gym.agents.learning.scaffold import HEADS
+from dialog_gym.agents.net import reasoning, recall
 from dialog_gym.agents.net.arrays import ArrayDialogues
 from dialog_gym.agents.net.demonstrations import demonstrate_actions
-from dialog_gym.agents.net.network import DECISIONS, Network
+from dialog_gym.agents.net.network import Network
+from dialog_gym.agents.net.strategy import PlannedDialogues, StrategyNetwork, strategic
 from dialog_gym.core import DialogGymError
-from dialog_gym.domains.credit.dynamics import REWARDS
-from dialog_gym.domains.credit.moves import MOVES
-from dialog_gym.envs.acts_env import act_spaces
+from dialog_gym.envs.lanes import ActLevel
 
 WEIGHTS = "net.safetensors"
 
@@ -30,6 +33,9 @@ class NetConfig:
 
     hidden: int = option(128, "Width of the network.")
     masked: bool = option(True, "Only moves that the shop's rules allow are open.")
+    strategies: bool = option(False, "A turn begins with a strategy that its first move carries out.")
+    reasoning: bool = option(False, "Heads that answer MORE's reasoning tasks.")
+    language_rewards: bool = option(False, "Add those language rewards that can be judged on acts.")
     split: str = "train"
     level: int = 3
 
@@ -43,26 +49,33 @@ class NetPolicy:
         """Sets up a network with random weights.
 
         Args:
-            domain: The credit domain.
+            domain: Where it plays.
             config: Shape and place.
             seed: Of the weights.
         """
         self.domain, self.config = domain, config or NetConfig()
-        box, actions, _ = act_spaces(domain)
-        sizes = tuple(int(n) for n in actions.nvec)
+        act_level: ActLevel = domain.act_level
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             chosen = self.config
-            self.module = Network(box.shape[0], sizes, chosen.hidden, masked=chosen.masked)
+            kind = StrategyNetwork if chosen.strategies else Network
+            self.module = kind(
+                act_level.size, act_level.nvec, act_level.uses, chosen.hidden, masked=chosen.masked
+            )
+            if chosen.reasoning:
+                self.module.reasoning = reasoning.fresh(domain, chosen.hidden)
+        self.memory: Memory | None = None
         self._dialogues: dict[str, ArrayDialogues] = {}
 
     def dialogues(self, scenario: str) -> ArrayDialogues:
         """The array dialogues of a scenario."""
         if scenario not in self._dialogues:
-            split, level = self.config.split, self.config.level
-            self._dialogues[scenario] = ArrayDialogues(
-                self.domain, scenario=scenario, split=split, level=level
-            )
+            chosen = self.config
+            kind = PlannedDialogues if chosen.strategies else ArrayDialogues
+            self._dialogues[scenario] = kind(
+                self.domain, scenario=scenario, split=chosen.split, level=chosen.level,
+                language=chosen.language_rewards,
+            )  # fmt: skip
         return self._dialogues[scenario]
 
     def clone(self) -> "NetPolicy":
@@ -85,6 +98,8 @@ class NetPolicy:
         """
         weights = {name: values.contiguous() for name, values in self.module.state_dict().items()}
         (folder / WEIGHTS).write_bytes(safetensors.torch.save(weights))
+        if self.memory is not None:
+            self.memory.save(folder)
 
     @classmethod
     def load(cls, folder: Path, domain: Any, config: NetConfig | None = None) -> "NetPolicy":
@@ -95,7 +110,9 @@ class NetPolicy:
         """
         policy, path = cls(domain, config), folder / WEIGHTS
         try:
-            policy.module.load_state_dict(safetensors.torch.load(path.read_bytes()))
+            own = policy.module.state_dict()  # reasoning may begin with agents that never reasoned
+            fresh = {name: values for name, values in own.items() if name.startswith(HEADS)}
+            policy.module.load_state_dict({**fresh, **safetensors.torch.load(path.read_bytes())})
         except OSError as error:
             raise DialogGymError(f"{path}: {error.strerror}") from None
         except safetensors.SafetensorError as error:
@@ -111,23 +128,28 @@ class NetPolicy:
         return self._play(episodes, lambda view, turn: self._act(view, generator))
 
     def _act(self, view: Any, generator: torch.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
-        shape = (len(view.rows), len(DECISIONS))
+        shape = (len(view.rows), self.module.decisions)
         uniforms = None if generator is None else torch.rand(shape, generator=generator)
         with torch.inference_mode():
             seen = torch.from_numpy(view.observation), torch.from_numpy(view.allowed)
-            chosen = self.module.decide(*seen, None, uniforms)
+            liked = recall.preference(self.module, self.memory, seen[0])
+            chosen = self.module.decide(*seen, None, uniforms, liked)
         return chosen.action, chosen.logprob, chosen.made
 
     def replay(self, episodes: Episodes, actions: np.ndarray) -> Rollout:
-        """Dialogues in which given actions, int64[D, T, 6], are taken; only allowed moves are decisions."""
+        """Dialogues in which given actions, int64[D, T, K], are taken; only allowed moves are decisions."""
+        dialogues = self.dialogues(episodes.scenario)
 
         def act(view: Any, turn: int) -> tuple[Tensor, Tensor, Tensor]:
-            action = torch.from_numpy(np.ascontiguousarray(actions[view.rows, turn]))
+            taken = actions[view.rows, turn]
+            if isinstance(dialogues, PlannedDialogues):
+                taken = dialogues.name(taken)
+            action = torch.from_numpy(np.ascontiguousarray(taken))
             seen = torch.from_numpy(view.observation), torch.from_numpy(view.allowed)
             with torch.inference_mode():
                 chosen = self.module.decide(*seen, action, None)
             # a move against the shop's rules is no example to learn from, nor what follows from it
-            logprob, made = chosen.logprob, chosen.made & (chosen.logprob[:, :2] > -1e6).all(1, keepdim=True)
+            logprob, made = chosen.logprob, chosen.made & (chosen.logprob > -1e6).all(1, keepdim=True)
             return action, logprob * made, made
 
         return self._play(episodes, act)
@@ -135,7 +157,8 @@ class NetPolicy:
     def _play(self, episodes: Episodes, act: Any) -> Rollout:
         dialogues, count = self.dialogues(episodes.scenario), len(episodes.tasks)
         dialogues.begin(episodes.tasks, episodes.seeds)
-        record = _Record(count, self.domain.max_turns, self.module.inputs)
+        extra = dialogues.act_level.language_rewards if self.config.language_rewards else ()
+        record = _Record(count, self.domain, self.module, extra)
         turn = 0
         while len(dialogues.rows):
             view = dialogues.view()
@@ -143,19 +166,33 @@ class NetPolicy:
             turns = dialogues.step(action.numpy())
             record.write(turn, view, (action, logprob, made), turns)
             turn += 1
-        return record.rollout(dialogues.outcome, episodes.group)
+        found = record.rollout(dialogues.outcome, episodes.group)
+        return strategic(found) if self.config.strategies else found
 
     def demonstrations(self, count: int, seed: int, scenario: str = "proactive_sale") -> Rollout:
         """Calls of the mixed population, fitted into actions."""
         place = {"split": self.config.split, "level": self.config.level, "scenario": scenario}
-        found = demonstrate_actions(count, max_turns=self.domain.max_turns, seed=seed, **place)
+        found = demonstrate_actions(count, self.domain, seed=seed, **place)
         group = np.arange(count)
         return self.replay(Episodes(scenario, found.tasks, found.seeds, group), found.actions)
+
+    # -- remembering
+
+    def remember(self, reading: Reading, seed: int = 0) -> Memory:
+        """Play with an empty memory from now on, and give it away."""
+        self.memory = recall.new_memory(self.module, reading, seed)
+        return self.memory
+
+    def cases(self, rollout: Rollout, success: Tensor) -> Cases:
+        """One case per turn of some dialogues, bool[D] of which ended well."""
+        return recall.cases_of(self.module, rollout, success)
 
     # -- learning
 
     def evaluate(self, rollout: Rollout, *, value: bool = False) -> Evaluation:
         """Log-probabilities, entropies and values of a rollout's decisions now."""
+        if reasoning.ANSWERED in rollout.inputs:
+            return reasoning.evaluate_answers(self.module, rollout)
         inputs, taken = rollout.inputs, rollout.inputs["taken"]
         rows = taken.nonzero(as_tuple=True)
         observation = inputs["observation"][rows]
@@ -175,19 +212,29 @@ class NetPolicy:
             found = self.module.value(rollout.inputs["observation"][rows])
         return torch.zeros(rollout.mask.shape[:2]).index_put(rows, found)
 
+    def reasoning(self, split: str) -> reasoning.NetTasks:
+        """MORE's reasoning tasks on a split's customers."""
+        return reasoning.NetTasks(self, split)
+
+    def score_gradients(self, rollout: Rollout) -> Tensor:
+        """Gradient of each dialogue's log-likelihood in the trunk's last weights, float32[D, P]."""
+        return reasoning.score_gradients(self, rollout)
+
 
 class _Record:
     """The arrays of a rollout while it is being played."""
 
-    def __init__(self, count: int, turns: int, size: int) -> None:
-        self.logprob = torch.zeros(count, turns, len(DECISIONS))
-        self.mask = torch.zeros(count, turns, len(DECISIONS), dtype=torch.bool)
-        self.rewards = np.zeros((len(REWARDS), count, turns), np.float32)
+    def __init__(self, count: int, domain: Any, network: Network, extra: Sequence[str]) -> None:
+        turns, decisions = domain.max_turns, network.decisions
+        self.names = (*domain.act_level.reward_weights, *extra)
+        self.logprob = torch.zeros(count, turns, decisions)
+        self.mask = torch.zeros(count, turns, decisions, dtype=torch.bool)
+        self.rewards = np.zeros((len(self.names), count, turns), np.float32)
         self.cost = np.zeros((count, turns), np.float32)
         self.inputs = {
-            "observation": torch.zeros(count, turns, size),
-            "allowed": torch.zeros(count, turns, len(MOVES), dtype=torch.bool),
-            "action": torch.zeros(count, turns, len(DECISIONS), dtype=torch.long),
+            "observation": torch.zeros(count, turns, network.inputs),
+            "allowed": torch.zeros(count, turns, network.choices, dtype=torch.bool),
+            "action": torch.zeros(count, turns, decisions, dtype=torch.long),
             "taken": torch.zeros(count, turns, dtype=torch.bool),
         }
 
@@ -199,14 +246,14 @@ class _Record:
         self.inputs["allowed"][rows, turn] = torch.from_numpy(view.allowed)
         self.inputs["action"][rows, turn] = action
         self.inputs["taken"][rows, turn] = True
-        for i, name in enumerate(REWARDS):
+        for i, name in enumerate(self.names):
             self.rewards[i, view.rows, turn] = turns.rewards[name]
         self.cost[view.rows, turn] = turns.cost
 
     def rollout(self, outcome: dict[str, np.ndarray], group: np.ndarray) -> Rollout:
         """All of it."""
         facts = {name: torch.from_numpy(values) for name, values in outcome.items()}
-        rewards = {name: torch.from_numpy(self.rewards[i]) for i, name in enumerate(REWARDS)}
+        rewards = {name: torch.from_numpy(self.rewards[i]) for i, name in enumerate(self.names)}
         return Rollout(
             logprob=self.logprob, mask=self.mask, rewards=rewards, cost=torch.from_numpy(self.cost),
             group=torch.from_numpy(group), outcome=facts,

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from dialog_gym.agents.lm.engine import Engine, Sampling, Session
-from dialog_gym.agents.lm.engine_session import draw
 from dialog_gym.benchmarks import lm_speed
+from dialog_gym.lm.engine import Engine, Sampling, Session
+from dialog_gym.lm.engine_session import draw
 
 pytestmark = pytest.mark.benchmark(timer=time.process_time)
 

@@ -7,9 +7,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from dialog_gym.core import DialogGymError, Task
-from dialog_gym.domains.credit.dynamics import REWARDS
-from dialog_gym.domains.credit.features import ActionMask, Features
+from dialog_gym.core import ActView, DialogGymError, Task
 from dialog_gym.envs.dialogue_env import make_domain
 from dialog_gym.envs.episode import (
     RESET_OPTIONS,
@@ -18,23 +16,21 @@ from dialog_gym.envs.episode import (
     checked_weights,
     weighted_sum,
 )
+from dialog_gym.envs.lanes import ActDialogue, ActLevel
 from dialog_gym.envs.seeding import EpisodeSource
-from dialog_gym.ops import SCALAR
 
 
-def act_spaces(domain: Any) -> tuple[spaces.Box, spaces.MultiDiscrete, int]:
-    """Observation space, action space and the length of the profile part, for a credit domain."""
-    features = Features(len(domain.products), domain.max_turns)
-    profile = domain.profile_feature_count
-    box = spaces.Box(-1.0, 10.0, (profile + features.size,), np.float32)
-    return box, spaces.MultiDiscrete(domain.dynamics.moves.nvec), profile
+def act_spaces(act_level: ActLevel) -> tuple[spaces.Box, spaces.MultiDiscrete]:
+    """Observation and action space of a domain's act level."""
+    box = spaces.Box(-1.0, 10.0, (act_level.size,), np.float32)
+    return box, spaces.MultiDiscrete(list(act_level.nvec))
 
 
 class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
     """One dialogue at act level.
 
-    Observation: float32 vector, the visible profile and the conversation so far. Action: two moves and four
-    slot values (`dialog_gym.domains.credit.moves`). ``info["action_mask"]`` is an int8 vector over the
+    Observation: float32 vector, the visible profile and the conversation so far. Action: two moves and the
+    slot values that some moves use (`ActLevel`). ``info["action_mask"]`` is an int8 vector over the
     concatenated action dimensions, 1 where a choice makes sense under the shop's rules. `acts` names what an
     action says.
     """
@@ -45,7 +41,7 @@ class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
         self,
         domain: Any = "credit",
         *,
-        scenario: str = "proactive_sale",
+        scenario: str | None = None,
         split: str = "train",
         level: int = 3,
         max_turns: int | None = None,
@@ -62,15 +58,15 @@ class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
         chosen = {"max_turns": max_turns, "profile_source": profile_source, **options}
         self.domain = make_domain(domain, **{k: v for k, v in chosen.items() if v is not None})
         checked_render_mode(render_mode, self.metadata["render_modes"])
-        self.scenario, self.split, self.level, self.render_mode = scenario, split, level, render_mode
-        self.reward_weights = checked_weights(reward_weights, REWARDS)
-        space = self.domain.space(split=split, scenario=scenario, level=level)
-        self.observation_space, self.action_space, self._profile_size = act_spaces(self.domain)
-        self._features = Features(len(self.domain.products), self.domain.max_turns)
-        self._mask = ActionMask(SCALAR, self.domain.dynamics.moves.nvec)
+        self.scenario = scenario or self.domain.scenarios[0]
+        self.split, self.level, self.render_mode = split, level, render_mode
+        act_level: ActLevel = self.domain.act_level
+        self.reward_weights = checked_weights(reward_weights, act_level.reward_weights)
+        space = self.domain.space(split=split, scenario=self.scenario, level=level)
+        self.observation_space, self.action_space = act_spaces(act_level)
+        self._sizes = act_level.nvec
         self._source = EpisodeSource(self.domain, space)
-        self._dialogue: Any = None
-        self._observation = np.zeros(self.observation_space.shape, np.float32)
+        self._dialogue: ActDialogue | None = None
         self._lines: list[str] = []
 
     def reset(
@@ -99,10 +95,11 @@ class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
         index = None if chosen.get("task") is None else self._index(chosen["task"], space)
         episode = self._source.next(space, index, chosen.get("episode_seed"))
         task_id = self.domain.task_id(space, episode.task_index)
-        self._dialogue = self.domain.begin(_bare(task_id, space), episode.starts, episode.row, False)
-        self._observation[: self._profile_size] = episode.starts.profile[episode.row]
-        self._lines = [f"user: {act.intent}" for act in self._dialogue.open()]
-        return self._observe(), self._info({}) | {"task_id": task_id}
+        dialogue: ActDialogue = self.domain.begin(_bare(task_id, space), episode.starts, episode.row, False)
+        self._dialogue = dialogue
+        self._lines = [f"user: {act.intent}" for act in dialogue.open()]
+        view = dialogue.act_view()
+        return view.vector, _info(dialogue, view, {}, {}) | {"task_id": task_id}
 
     def _index(self, task: Any, space: Any) -> int:
         name = task.id if isinstance(task, Task) else task
@@ -123,23 +120,28 @@ class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
         Raises:
             DialogGymError: the action is outside the action space, or the dialogue is over.
         """
-        indices = self._checked(action)
+        dialogue, indices = self._running(), self._checked(action)
         if self.render_mode:
-            self._lines.append("assistant: " + self._say(indices))
-        step = self._dialogue.step_action(indices)
+            said = self.domain.word_assistant(dialogue.acts_of(indices)) or "..."
+            self._lines.append(f"assistant: {said}")
+        step = dialogue.step_action(indices)
         if self.render_mode:
             self._lines.append("user: " + _names(step.user_acts))
         reward = weighted_sum(self.reward_weights, step.rewards)
         truncated = step.ended_by == "max_turns"
-        info = self._info(step.costs) | {"rewards": step.rewards}
+        view = dialogue.act_view()
+        info = _info(dialogue, view, step.costs, step.rewards)
         if step.ended_by is not None:
-            info |= {"ended_by": step.ended_by, "outcome": self._dialogue.outcome()}
-        return self._observe(), float(reward), step.ended_by is not None and not truncated, truncated, info
+            info |= {"ended_by": step.ended_by, "outcome": dialogue.outcome()}
+        return view.vector, float(reward), step.ended_by is not None and not truncated, truncated, info
 
-    def _checked(self, action: np.ndarray) -> list[int]:
+    def _running(self) -> ActDialogue:
         if self._dialogue is None or self._dialogue.ended_by is not None:
             raise DialogGymError("the dialogue is over (or never began): call reset() before step()")
-        sizes, indices = self.domain.dynamics.moves.nvec, np.asarray(action)
+        return self._dialogue
+
+    def _checked(self, action: np.ndarray) -> list[int]:
+        sizes, indices = self._sizes, np.asarray(action)
         if indices.dtype.kind not in "iu" or indices.shape != (len(sizes),):
             raise DialogGymError(
                 f"an action is {len(sizes)} integers, not {indices.dtype} of shape {indices.shape}"
@@ -151,39 +153,29 @@ class ActsEnv(gym.Env[np.ndarray, np.ndarray]):
 
     def acts(self, action: np.ndarray) -> tuple[Any, ...]:
         """The dialogue acts of an action in the present state."""
-        indices = self._checked(action)
-        return tuple(self._dialogue.acts_of(indices))
-
-    def _say(self, indices: list[int]) -> str:
-        return str(self.domain.word_assistant(self._dialogue.acts_of(indices))) or "..."
+        return self._running().acts_of(self._checked(action))
 
     def action_masks(self) -> np.ndarray:
         """The mask as booleans, the name that sb3-contrib's MaskablePPO looks for."""
-        return self._action_mask().astype(bool)
-
-    def _action_mask(self) -> np.ndarray:
         if self._dialogue is None:
             raise DialogGymError("there is no dialogue yet: call reset() first")
-        mask = np.empty(sum(self.domain.dynamics.moves.nvec), np.int8)
-        self._mask.fill(mask, self._dialogue.state)
-        return mask
-
-    def _observe(self) -> np.ndarray:
-        self._features.fill(self._observation[self._profile_size :], self._dialogue.state)
-        return self._observation.copy()
-
-    def _info(self, costs: Mapping[str, float]) -> dict[str, Any]:
-        return {
-            "action_mask": self._action_mask(),
-            "level": self._dialogue.task.level,
-            "cost": float(len(costs)),
-            "costs": costs,
-            "rewards": {},
-        }
+        return self._dialogue.act_view().mask.astype(bool)
 
     def render(self) -> str | None:
         """The dialogue so far: the agent's turns in template wording, the user's as acts."""
         return "\n".join(self._lines) if self.render_mode == "ansi" else None
+
+
+def _info(
+    dialogue: ActDialogue, view: ActView, costs: Mapping[str, float], rewards: Mapping[str, float]
+) -> dict[str, Any]:
+    return {
+        "action_mask": view.mask,
+        "level": dialogue.task.level,
+        "cost": float(len(costs)),
+        "costs": costs,
+        "rewards": rewards,
+    }
 
 
 def _bare(task_id: str, space: Any) -> Task:

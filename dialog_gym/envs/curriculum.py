@@ -14,8 +14,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.utils.seeding import np_random as seeded_generator
 
-from dialog_gym.core import DialogGymError
-from dialog_gym.domains.credit.difficulty import LEVELS
+from dialog_gym.core import LEVELS, DialogGymError
 from dialog_gym.noise import mix, text_key
 from dialog_gym.stats import wilson_interval
 
@@ -27,8 +26,12 @@ _KEY = text_key("adaptive level")
 
 
 def winnable_success(outcome: Mapping[str, Any]) -> bool | None:
-    """Success of an episode; None when no agent could have won it: nobody was reached, or nobody who buys."""
-    return bool(outcome["success"]) if outcome["reached"] and outcome["buyer"] else None
+    """Success of an episode; None when no agent could have won it: nobody was reached, or nobody who buys.
+
+    An outcome that says nothing about either could have been a success.
+    """
+    winnable = outcome.get("reached", True) and outcome.get("buyer", True)
+    return bool(outcome["success"]) if winnable else None
 
 
 class AdaptiveLevel(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):

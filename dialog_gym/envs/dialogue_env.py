@@ -11,7 +11,6 @@ from gymnasium import spaces
 from dialog_gym import plugins
 from dialog_gym.acts import Ontology, tool_schemas
 from dialog_gym.core import DialogGymError, Task, Trajectory, UserSimulator
-from dialog_gym.domains.credit.dynamics import REWARDS
 from dialog_gym.envs.episode import (
     RESET_OPTIONS,
     Episode,
@@ -19,11 +18,11 @@ from dialog_gym.envs.episode import (
     checked_options,
     checked_render_mode,
     checked_weights,
-    load_simulator,
     weighted_sum,
 )
 from dialog_gym.envs.seeding import EpisodeSource, Prepared
 from dialog_gym.spaces import DialogueSpace, ProfileSpace, UtteranceSpace
+from dialog_gym.speaking import load_simulator
 
 MAX_UTTERANCE = 100_000
 ENV_OPTIONS = ("domain", "scenario", "simulator", "split", "level", "reward_weights", "render_mode")
@@ -65,8 +64,9 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
         self,
         domain: Any = "credit",
         *,
-        scenario: str = "proactive_sale",
+        scenario: str | None = None,
         simulator: str | UserSimulator = "agenda",
+        simulator_options: Mapping[str, Any] | None = None,
         split: str = "train",
         level: int = 3,
         max_turns: int | None = None,
@@ -79,8 +79,11 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
 
         Args:
             domain: Name of a domain, or a domain object.
-            scenario: ``proactive_sale`` (the agent opens) or ``customer_service`` (the user opens).
-            simulator: Who words the user's turns: a name, ``module:Class``, a path, or an object.
+            scenario: In the credit shop ``proactive_sale`` (the agent opens) or ``customer_service`` (the
+                user opens); default the domain's first.
+            simulator: Who words the user's turns: a name, ``module:Class``, a path, or an object (see
+                `dialog_gym.speaking.load_simulator`).
+            simulator_options: Options of a simulator given by name, e.g. ``{"mode": "free"}``.
             split: ``train``, ``validation`` or ``test``.
             level: Difficulty 0-9.
             max_turns: Assistant turns after which the dialogue is truncated; default the domain's.
@@ -96,11 +99,12 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
         chosen = {"max_turns": max_turns, "profile_source": profile_source, **options}
         self.domain = make_domain(domain, **{k: v for k, v in chosen.items() if v is not None})
         checked_render_mode(render_mode, self.metadata["render_modes"])
-        self.scenario, self.split, self.level, self.render_mode = scenario, split, level, render_mode
-        self.simulator = load_simulator(simulator)
-        self.reward_weights = checked_weights(reward_weights, REWARDS)
-        self.space = self.domain.space(split=split, scenario=scenario, level=level)
-        example: Task = self.domain.task(0, split=split, scenario=scenario, level=level)
+        self.scenario = scenario or self.domain.scenarios[0]
+        self.split, self.level, self.render_mode = split, level, render_mode
+        self.simulator = load_simulator(simulator, simulator_options)
+        self.reward_weights = checked_weights(reward_weights, self.domain.act_level.reward_weights)
+        self.space = self.domain.space(split=split, scenario=self.scenario, level=level)
+        example: Task = self.domain.task(0, split=split, scenario=self.scenario, level=level)
         self._tools = tool_schemas(Ontology(self.domain.assistant_acts, self.domain.choices))
         self.observation_space = spaces.Dict(
             {
@@ -162,8 +166,13 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
             return Episode(self.domain, self.simulator, task, self.domain.start(task, seed), seed)
         return self._drawn(self._source.at(self.space, _index(task), seed), self.space)
 
-    def begin_many(self, tasks: Sequence[int], seeds: Sequence[int]) -> list[Episode]:
+    def begin_many(self, tasks: Sequence[int], seeds: Sequence[int], *, greet: bool = True) -> list[Episode]:
         """The episodes of several task indices with their seeds: far cheaper than one at a time.
+
+        Args:
+            tasks: Task indices.
+            seeds: One per dialogue.
+            greet: See `Episode`: without, `dialog_gym.rollout.answer_together` has the users open together.
 
         Raises:
             DialogGymError: there is no such task.
@@ -171,14 +180,14 @@ class DialogueEnv(gym.Env[Mapping[str, Any], str]):
         starts = self.domain.starts(self.space, np.asarray(tasks, np.int64), np.asarray(seeds, np.uint64))
         pairs = zip(seeds, tasks, strict=True)
         return [
-            self._drawn(Prepared(seed, index, starts, row), self.space)
+            self._drawn(Prepared(seed, index, starts, row), self.space, greet)
             for row, (seed, index) in enumerate(pairs)
         ]
 
-    def _drawn(self, ready: Prepared, space: Any) -> Episode:
-        task = self.domain.write(space, ready.starts.shoppers, ready.row, ready.task_index)
+    def _drawn(self, ready: Prepared, space: Any, greet: bool = True) -> Episode:
+        task = self.domain.write(space, ready.starts, ready.row, ready.task_index)
         dialogue = self.domain.begin(task, ready.starts, ready.row)
-        return Episode(self.domain, self.simulator, task, dialogue, ready.seed)
+        return Episode(self.domain, self.simulator, task, dialogue, ready.seed, greet=greet)
 
     def step(self, action: str) -> tuple[Mapping[str, Any], SupportsFloat, bool, bool, dict[str, Any]]:
         """Say ``action`` and hear the user's answer."""

@@ -20,8 +20,8 @@ from dialog_gym.core import (
     UserSession,
     UserSimulator,
 )
-from dialog_gym.domains.credit.dynamics import DEFAULT_REWARD_WEIGHTS
 from dialog_gym.noise import mix, text_key
+from dialog_gym.speaking import Request, ask, session_seed
 
 _WORDING = text_key("wording")
 EMPTY_REPLY = "..."
@@ -37,30 +37,18 @@ class Said(NamedTuple):
     error: str | None
 
 
-def load_simulator(simulator: "str | UserSimulator") -> UserSimulator:
-    """A simulator by name or as it is.
-
-    Raises:
-        DialogGymError: unknown name.
-    """
-    if not isinstance(simulator, str):
-        return simulator
-    found = plugins.load("simulators", simulator)
-    return cast(UserSimulator, found() if isinstance(found, type) else found)
-
-
-def checked_weights(weights: Mapping[str, float] | None, known: Sequence[str]) -> dict[str, float]:
-    """Reward weights: the default ones, changed where named.
+def checked_weights(weights: Mapping[str, float] | None, usual: Mapping[str, float]) -> dict[str, float]:
+    """Reward weights: the usual ones, changed where named.
 
     Raises:
         DialogGymError: a name is unknown, or a weight is no finite number.
     """
     for name, value in (weights or {}).items():
-        if name not in known:
-            raise DialogGymError(f"unknown reward {name!r}; {plugins.nearest(name, known)}")
+        if name not in usual:
+            raise DialogGymError(f"unknown reward {name!r}; {plugins.nearest(name, usual)}")
         if not isinstance(value, int | float | np.number) or not math.isfinite(value):
             raise DialogGymError(f"the weight of reward {name} must be a finite number, not {value!r}")
-    return dict(DEFAULT_REWARD_WEIGHTS) | {name: float(value) for name, value in (weights or {}).items()}
+    return dict(usual) | {name: float(value) for name, value in (weights or {}).items()}
 
 
 class RenderModeError(DialogGymError, TypeError):
@@ -109,8 +97,26 @@ def weighted_sum(weights: Mapping[str, float], rewards: Mapping[str, Any]) -> An
 class Episode:
     """A dialogue in progress: turns, rewards and costs so far, and the user's wording."""
 
-    def __init__(self, domain: Any, simulator: UserSimulator, task: Task, dialogue: Any, seed: int) -> None:
-        """Starts the dialogue; in scenarios where the user opens, their first turn is said."""
+    def __init__(
+        self,
+        domain: Any,
+        simulator: UserSimulator,
+        task: Task,
+        dialogue: Any,
+        seed: int,
+        *,
+        greet: bool = True,
+    ) -> None:
+        """Starts the dialogue.
+
+        Args:
+            domain: The shop.
+            simulator: Who words the user's turns.
+            task: The task.
+            dialogue: The task's dialogue in the domain.
+            seed: Of the user's randomness.
+            greet: Whether the user's first turn is said where the user opens; else it is the first `waiting`.
+        """
         self.domain, self.task, self.dialogue, self.seed = domain, task, dialogue, seed
         self.turns: list[Turn] = []
         """What both sides can see: user turns carry no acts, the agent must read the words."""
@@ -125,14 +131,21 @@ class Episode:
         self.ontology = Ontology(domain.assistant_acts, domain.choices)
         self.user_ontology = Ontology(domain.user_acts, domain.choices)
         self._agent_key = mix(_WORDING, seed)
-        self.session: UserSession = simulator.start(task, mix(text_key(task.id), seed))
+        self.waiting: Request | None = None
+        """What the user is to say now, until `hear` is given the words."""
+        self.simulator = simulator
+        self.session: UserSession = simulator.start(task, session_seed(task, seed))
+        self._chooses = bool(getattr(self.session, "chooses", False))
         if opening := dialogue.open():
-            self._user_says(opening)
+            self._request(opening)
+            if greet:
+                self._speak()
 
     @property
     def observation(self) -> Observation:
         """What the assistant may see: user turns without their acts."""
-        return Observation(tuple(self.turns), self.task.profile.attributes, self.task.guidelines)
+        task = self.task
+        return Observation(tuple(self.turns), task.profile.attributes, task.guidelines, domain=task.domain)
 
     @property
     def heard(self) -> tuple[Turn, ...]:
@@ -173,37 +186,85 @@ class Episode:
             return Said(EMPTY_REPLY, (), _in_short(str(error)))
         if not parsed.text:
             return Said(EMPTY_REPLY, (), "empty action: nothing was said")
-        return Said(parsed.text, self.domain.read_user(parsed.text), None)
+        return Said(parsed.text, self.domain.read_user(parsed.text, dialogue), None)
 
     def assistant(self, said: Said, thought: str | None = None, user_turn: Turn | None = None) -> Step:
         """Advance by one assistant turn; ``user_turn`` is the answer of a claimed user seat."""
+        if user_turn is None:
+            self.listen(said, thought)
+            self._speak()
+            return self._step
+        self._assistant_says(said, thought)
+        self._advance(user_turn.acts)
+        self._user_said(user_turn)
+        return self._step
+
+    def listen(self, said: Said, thought: str | None = None) -> None:
+        """Take in an assistant turn: decide what happens, and leave what the user is to say in `waiting`.
+
+        Where the user's session chooses (``chooses``), the user speaks first and `hear` decides.
+        """
+        self._assistant_says(said, thought)
+        if self._chooses:
+            self.waiting = Request((), self.heard, False)
+        else:
+            self._decide()
+
+    def hear(self, text: "str | Exception | None") -> None:
+        """The words that were `waiting`; an exception makes the dialogue void.
+
+        None, from a user who chooses, leaves the turn to the domain's user model: then more may be waiting.
+        """
+        request, self.waiting = self.waiting, None
+        assert request is not None
+        if isinstance(text, Exception):
+            if not request.acts:
+                self._advance(None)
+            self.ended_by, self.failure = "error", f"{type(text).__name__}: {text}"
+        elif request.acts:
+            self._append(Turn(role="user", text=cast(str, text)), request.acts)
+        elif text is None:
+            self._decide()
+        else:
+            acts = self.domain.read_user(text, self.turns)
+            self._advance(acts)
+            self._user_said(Turn(role="user", text=text, acts=acts))
+
+    def _speak(self) -> None:
+        """Have the session say what is waiting."""
+        while self.waiting is not None:
+            try:
+                said: str | Exception | None = ask(self.session, self.waiting)
+            except DialogGymError:
+                raise
+            except Exception as error:  # a simulator may fail in any way: the episode is void, never a loss
+                said = error
+            self.hear(said)
+
+    def _assistant_says(self, said: Said, thought: str | None) -> None:
         thought = None if thought is None else storable(thought)
         self._append(Turn(role="assistant", text=said.text, acts=said.acts, thought=thought), said.acts)
-        step: Step = self.dialogue.step(said.acts, None if user_turn is None else user_turn.acts)
-        self._book(step)
-        if user_turn is not None:
-            if step.ended_by != "not_reached":  # nobody picked up: nothing was heard
-                self._append(user_turn.model_copy(update={"acts": ()}), user_turn.acts)
-        elif step.user_acts:
-            self._user_says(step.user_acts)
-        return step
+        self._said = said.acts
 
-    def _book(self, step: Step) -> None:
-        self.rewards.append(step.rewards)
-        self.costs.append(step.costs)
+    def _decide(self) -> None:
+        """The domain's user model chooses what the user does."""
+        self._advance(None)
+        if self._step.user_acts:
+            self._request(self._step.user_acts)
+
+    def _advance(self, user_acts: tuple[DialogueAct, ...] | None) -> None:
+        self._step: Step = self.dialogue.step(self._said, user_acts)
+        self.rewards.append(self._step.rewards)
+        self.costs.append(self._step.costs)
         self.states.append(self.dialogue.snapshot())
-        self.ended_by = step.ended_by
+        self.ended_by = self._step.ended_by
 
-    def _user_says(self, acts: Sequence[DialogueAct]) -> None:
-        try:
-            said = self.session.say(acts, self.heard, garbled=self.dialogue.garbled)
-            turn = Turn(role="user", text=said)
-        except DialogGymError:
-            raise
-        except Exception as error:  # a simulator may fail in any way: the episode is void, never a loss
-            self.ended_by, self.failure = "error", f"{type(error).__name__}: {error}"
-            return
-        self._append(turn, tuple(acts))
+    def _request(self, acts: Sequence[DialogueAct]) -> None:
+        self.waiting = Request(tuple(acts), self.heard, self.dialogue.garbled)
+
+    def _user_said(self, turn: Turn) -> None:
+        if self.ended_by != "not_reached":  # else nobody picked up: nothing was heard
+            self._append(turn.model_copy(update={"acts": ()}), turn.acts)
 
     def _append(self, visible: Turn, acts: tuple[DialogueAct, ...]) -> None:
         self.turns.append(visible)
@@ -218,6 +279,8 @@ class Episode:
         outcome = dict(self.dialogue.outcome())
         for name in ("audited", "reworded", "fallbacks", "errors"):
             outcome[f"simulator_{name}"] = int(getattr(self.session, name, 0))
+        rejected: Mapping[str, int] = getattr(self.session, "rejected", {})
+        outcome |= {f"simulator_{kind}": count for kind, count in sorted(rejected.items())}
         return Trajectory(
             task=self.task, agent=agent, seed=self.seed, trial=trial, turns=tuple(self.record),
             rewards=tuple(self.rewards), costs=tuple(self.costs), ended_by=self.ended_by or "max_turns",

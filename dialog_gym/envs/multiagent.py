@@ -1,4 +1,4 @@
-"""EcomDialog for several agents: PettingZoo AEC and Parallel environments of one dialogue.
+"""A dialogue for several agents: PettingZoo AEC and Parallel environments, of any domain.
 
 Seats: ``assistant_0`` (the shop), ``user_0`` (the customer) and, with ``hierarchical=True``, ``expert_0``,
 GOPO's planner, who chooses a strategy for the assistant before each of its turns. Turns go round in the order
@@ -12,11 +12,11 @@ expert, assistant, user. Observations are dicts, all with ``dialogue`` and ``pro
   ``strategies``; a forbidden strategy is not passed on and explained in ``info["action_error"]``.
 
 An assistant's turn and the user's answer are judged as a pair once the user has spoken. A pair earns
-``assistant_0`` and ``expert_0`` the weighted sum of the named rewards; ``user_0`` earns the named reward
-``satisfaction``, which is 0 before the end (this choice is ours). Whoever plays the user, the goal tracker
+``assistant_0`` and ``expert_0`` the weighted sum of the named rewards; ``user_0`` earns one of them, the
+domain's choice (``satisfaction``, which is 0 before the end). Whoever plays the user, the goal tracker
 decides the outcome from the acts read, and the user's moods follow the domain's user model. In a task where
-nobody picks up the phone the dialogue ends with the first pair, and what the user says is not heard. In
-``customer_service`` the task gives the user's first turn.
+nobody picks up the phone the dialogue ends with the first pair, and what the user says is not heard. Where
+the user opens, as in ``customer_service``, the task gives their first turn.
 """
 
 from collections.abc import Mapping
@@ -231,7 +231,7 @@ def raw_env(**options: Any) -> DialogueAECEnv:
 
 def aec_env(
     *,
-    scenario: str = "proactive_sale",
+    scenario: str | None = None,
     hierarchical: bool = False,
     players: Mapping[str, Any] | None = None,
     split: str = "train",
@@ -244,7 +244,7 @@ def aec_env(
     """The AEC environment (`DialogueAECEnv`) in PettingZoo's wrapper that enforces the order of calls.
 
     Args:
-        scenario: ``proactive_sale`` (the assistant opens) or ``customer_service`` (the user opens).
+        scenario: As in `DialogueEnv`; default the domain's first.
         hierarchical: Whether there is an expert who chooses the assistant's strategy.
         players: Who plays the seats that are not agents of the environment: for ``user_0`` a simulator, for
             the others an agent, each by name, ``module:Object``, path or as an object. ``expert_0`` also
@@ -256,7 +256,7 @@ def aec_env(
         max_turns: Assistant turns after which the dialogue is truncated; default the domain's.
         reward_weights: Changes to the default weights of the named rewards.
         render_mode: ``ansi`` returns the dialogue as text, ``human`` prints each turn.
-        options: Further options of `DialogueEnv` (``domain``, ``profile_source``, ...).
+        options: Further options of `DialogueEnv` (``domain``, e.g. ``"multiwoz"``, ``profile_source``, ...).
 
     Raises:
         DialogGymError: a seat, a player or an option is unknown, or no seat is open.
@@ -270,7 +270,7 @@ def aec_env(
 
 def parallel_env(
     *,
-    scenario: str = "proactive_sale",
+    scenario: str | None = None,
     hierarchical: bool = False,
     players: Mapping[str, Any] | None = None,
     split: str = "train",

@@ -8,10 +8,11 @@ from gymnasium import Space, spaces
 from dialog_gym import plugins
 from dialog_gym.core import DialogGymError, Observation, Task, Turn, UserSimulator
 from dialog_gym.envs.dialogue_env import MAX_UTTERANCE
-from dialog_gym.envs.episode import Episode, load_simulator
+from dialog_gym.envs.episode import Episode
 from dialog_gym.noise import mix
-from dialog_gym.rollout import agent_seed
+from dialog_gym.rollout import agent_seed, observe
 from dialog_gym.spaces import DialogueSpace, ProfileSpace, UtteranceSpace
+from dialog_gym.speaking import load_simulator
 
 EXPERT: Final = "expert_0"
 ASSISTANT: Final = "assistant_0"
@@ -20,11 +21,9 @@ DEFAULT_SIMULATOR: Final = "agenda"
 """Words what a claimed user seat says in acts, and the task's opening turn."""
 GRADED: Final = "graded"
 """The built-in expert: the allowed strategy that the domain's strategy book grades best."""
-_SAMPLES: Final = (
-    "Hello.", "Yes, that is me.", "confirm_identity()", "I would like to think about it.", "ask(topic=rate)",
-    "No, thank you.",
-)  # fmt: skip
-_PREFIX: Final = "strategy:"
+STRATEGY: Final = "strategy: "
+"""How a private thought that names a strategy begins."""
+_TOLD: Final = "Strategy for this turn: "
 
 
 class Seats(NamedTuple):
@@ -96,7 +95,7 @@ class Hired:
                 self.episode.dialogue.allowed_strategies(),
             )
             return names.index(max(allowed, key=lambda name: grades[name]))
-        chosen = self.reply(EXPERT, "").text.removeprefix(_PREFIX).strip()
+        chosen = strategy_of(self.reply(EXPERT, ""))
         if chosen not in names:
             raise DialogGymError(
                 f"{EXPERT}: {chosen[:60]!r} is no strategy; {plugins.nearest(chosen, names)}"
@@ -109,11 +108,9 @@ class Hired:
         Raises:
             DialogGymError: the agent failed or returned something that is no turn.
         """
-        seen: Observation = self.episode.observation
+        seen: Observation = observe(self.episode, self.agents[seat])
         if strategy:
-            seen = seen._replace(guidelines=f"{seen.guidelines}\n\nStrategy for this turn: {strategy}")
-        if getattr(self.agents[seat], "sees_hidden_state", False):
-            seen = seen._replace(hidden=self.episode.dialogue)
+            seen = seen._replace(guidelines=f"{seen.guidelines}\n\n{_TOLD}{strategy}")
         try:
             answer = self.sessions[seat].reply(seen)
         except DialogGymError:
@@ -127,6 +124,19 @@ class Hired:
                 f"{seat}: the agent returned {type(answer).__name__}, not a text (str) or a Turn"
             )
         return answer
+
+
+def strategy_of(turn: Turn) -> str:
+    """The strategy that a turn names: in its thought (an agent that plans and speaks), else in its text."""
+    planned = (turn.thought or "").startswith(STRATEGY)
+    words = (turn.thought or "").splitlines()[0] if planned else turn.text
+    return words.strip().removeprefix(STRATEGY.strip()).strip()
+
+
+def told_strategy(guidelines: str) -> str:
+    """The strategy that a hired assistant is told at the end of its guidelines; "" for none."""
+    last = guidelines.rpartition("\n")[2]
+    return last.removeprefix(_TOLD) if last.startswith(_TOLD) else ""
 
 
 def goal_text(task: Task) -> str:
@@ -158,13 +168,14 @@ def _observation(seat: str, domain: Any, example: Task, order: Sequence[str]) ->
         return spaces.Dict(parts | {"goal": UtteranceSpace(MAX_UTTERANCE, (goal_text(example),))})
     parts["guidelines"] = UtteranceSpace(MAX_UTTERANCE, (example.guidelines,))
     if seat == EXPERT:
-        parts["action_mask"] = spaces.MultiBinary(len(domain.book.names))
+        parts["action_mask"] = spaces.MultiBinary(len(domain.strategies))
     elif EXPERT in order:
-        parts["strategy"] = UtteranceSpace(MAX_UTTERANCE, ("", *domain.book.names))
+        parts["strategy"] = UtteranceSpace(MAX_UTTERANCE, ("", *domain.strategies))
     return spaces.Dict(parts)
 
 
 def _action(seat: str, domain: Any) -> Space[Any]:
     if seat == EXPERT:
-        return spaces.Discrete(len(domain.book.names))
-    return UtteranceSpace(MAX_UTTERANCE, _SAMPLES if seat == USER else domain.sample_utterances)
+        return spaces.Discrete(len(domain.strategies))
+    samples = domain.sample_user_utterances if seat == USER else domain.sample_utterances
+    return UtteranceSpace(MAX_UTTERANCE, samples)

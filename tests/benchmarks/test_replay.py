@@ -26,12 +26,20 @@ def longest(trajectories):
     return max(sales, key=lambda i: len(trajectories[i].turns))
 
 
+EVERYWHERE = ("scripted", "random", "silent", "oracle")
+
+
 @pytest.mark.parametrize(
-    "agent", ["scripted", "random", "parrot", "silent", "flood", "oracle", "quote-first"]
+    ("suite", "agent"),
+    [
+        *(("credit-v1", agent) for agent in (*EVERYWHERE, "parrot", "flood", "quote-first")),
+        *(("multiwoz-v1", agent) for agent in EVERYWHERE),
+    ],
 )
-def test_honest_stores_replay(agent, tmp_path):
+def test_honest_stores_replay(suite, agent, tmp_path):
     path = tmp_path / "run.jsonl"
-    _, played = evaluate(RunConfig(SUITE, agent, EPISODES, seed=2), store=path, workers=1)
+    config = RunConfig(load_suite(suite), agent, EPISODES, seed=2)
+    _, played = evaluate(config, store=path, workers=1)
     seen = []
     report = replay_store(path, lambda *at: seen.append(at))
     assert report.ok, report.mismatches[:3]

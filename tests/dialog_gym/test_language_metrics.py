@@ -128,7 +128,7 @@ def test_the_shared_domain_words_the_reference(monkeypatch: pytest.MonkeyPatch) 
     shops = {"shop": Shop, "mute": object}
     monkeypatch.setattr(plugins, "names", lambda kind: sorted(shops) if kind == "domains" else [])
     monkeypatch.setattr(plugins, "load", lambda kind, name: shops[name])
-    metrics._reference.cache_clear()
+    metrics.reference_of.cache_clear()
     try:
         here = [
             dialogue(agent("Hello."), domain="shop"),
@@ -139,7 +139,7 @@ def test_the_shared_domain_words_the_reference(monkeypatch: pytest.MonkeyPatch) 
         for others in ([*here, dialogue(agent("Hello."))], [dialogue(agent("Hello."), domain="mute")]):
             assert math.isnan(metrics.score_all(others, resamples=10)["rouge"].value)
     finally:
-        metrics._reference.cache_clear()
+        metrics.reference_of.cache_clear()
 
 
 def test_unknown_domain() -> None:

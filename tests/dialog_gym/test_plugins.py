@@ -98,3 +98,18 @@ def test_two_files_of_one_name_are_two_agents(tmp_path):
         (tmp_path / folder / "agent.py").write_text(f"def answer(text):\n    return {word!r}\n")
     assert plugins.load("agents", "a/agent.py")("") == "one"
     assert plugins.load("agents", "b/agent.py")("") == "two"
+
+
+@pytest.mark.parametrize(
+    ("spec", "found", "arguments", "options"),
+    [
+        ("polite", "Polite", (), {}),
+        ("polite:m:free?a=1&b=x&c=&d=true&e=[1,2]", "Polite", ("m:free",),
+         {"a": 1, "b": "x", "c": "", "d": True, "e": [1, 2]}),
+        ("shop_plugin:Polite?a=0.5", "Polite", (), {"a": 0.5}),
+    ],
+)  # fmt: skip
+def test_names_carry_an_argument_and_options(spec, found, arguments, options):
+    named = plugins.resolve("agents", spec)
+    assert (named.found.__name__, named.arguments, named.options) == (found, arguments, options)
+    assert named.bare == (not arguments and not options)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dialog_gym.core import ActView, DialogueAct, EndReason, Scalar, Step, Task
+from dialog_gym.core import END_REASONS, RUNNING, ActView, DialogueAct, EndReason, Scalar, Step, Task
 from dialog_gym.domains.credit.claims import acts_of, read_turn
 from dialog_gym.domains.credit.dynamics import Dynamics, named_noise
 from dialog_gym.domains.credit.features import ActWindow
@@ -21,7 +21,7 @@ from dialog_gym.domains.credit.ontology import (
 from dialog_gym.domains.credit.shoppers import SCENARIOS, STYLES
 from dialog_gym.domains.credit.state import AgentTurn, Reply, State
 from dialog_gym.domains.credit.strategies import StrategyBook
-from dialog_gym.domains.credit.tracker import END_REASONS, RUNNING, VIOLATIONS, stage_list
+from dialog_gym.domains.credit.tracker import VIOLATIONS, stage_list
 from dialog_gym.domains.credit.truth import Truth
 from dialog_gym.domains.credit.user_turns import PlayedUser, reply_of, user_acts
 
@@ -111,7 +111,8 @@ class CreditDialogue:
 
     def act_view(self) -> ActView:
         """What `EcomDialogActs-v0` shows of the present state."""
-        return ActView(*self._window.look(self._profile, self.state), self.acts_of)
+        look = self._window.look(self._profile, self.state)
+        return ActView(*look, self.acts_of, self._dynamics.moves.nvec, self.allowed_strategies)
 
     def _advance(self, turn: AgentTurn, dynamics: Dynamics, override: Reply | None = None) -> Step:
         state = self.state

@@ -6,9 +6,7 @@ numbers are ours. `replace(axes(0), trust=axes(9).trust)` moves one axis alone, 
 
 from dataclasses import dataclass
 
-from dialog_gym.core import DialogGymError
-
-LEVELS = range(10)
+from dialog_gym.core import LEVELS, DialogGymError
 
 
 @dataclass(frozen=True)

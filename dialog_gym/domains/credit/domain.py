@@ -19,8 +19,11 @@ from dialog_gym.domains.credit.dynamics import Dynamics, noise_block
 from dialog_gym.domains.credit.features import ActionMask, ActWindow, Features, profile_features
 from dialog_gym.domains.credit.grounder import read_assistant
 from dialog_gym.domains.credit.guidelines import guidelines
+from dialog_gym.domains.credit.lanes import CreditActs
 from dialog_gym.domains.credit.ontology import ASSISTANT_ACTS, CHOICES, USER_ACTS
+from dialog_gym.domains.credit.reasoning_tasks import ClosedTasks
 from dialog_gym.domains.credit.rulebook import load_rulebook
+from dialog_gym.domains.credit.samples import AGENT_SAMPLES, USER_SAMPLES
 from dialog_gym.domains.credit.shoppers import SCENARIOS, Shoppers
 from dialog_gym.domains.credit.state import State, columns, one, start_arrays
 from dialog_gym.domains.credit.strategies import StrategyBook
@@ -57,13 +60,8 @@ class CreditDomain:
     name = "credit"
     version = "1"
     scenarios = SCENARIOS
-    sample_utterances = (
-        "Hello, this is the shop's credit team.",
-        "ask_identity()",
-        "How much would you like to borrow?",
-        "offer(product=pay_later, amount=1000)",
-        "Thank you for your time, goodbye.",
-    )
+    sample_utterances, sample_user_utterances = AGENT_SAMPLES, USER_SAMPLES
+    user_reward = "satisfaction"
 
     def __init__(
         self,
@@ -101,6 +99,7 @@ class CreditDomain:
         self.products = tuple(self.rulebook.products)
         self.dynamics = Dynamics(SCALAR, self.rulebook, max_turns, self.coefficients)
         self.book = StrategyBook(SCALAR)
+        self.strategies = self.book.names
         self.array_dynamics = Dynamics(ARRAYS, self.rulebook, max_turns, self.coefficients)
         self.assistant_acts, self.user_acts = ASSISTANT_ACTS, USER_ACTS
         self.choices = {**CHOICES, "product": self.products}
@@ -155,14 +154,17 @@ class CreditDomain:
         space = self.space(split=split, scenario=scenario, level=level)
         if not 0 <= index < space.size:
             raise DialogGymError(f"task index {index} is outside 0..{space.size - 1} of split {split!r}")
-        return self.write(space, draw_tasks(space, np.asarray([index]), self.rulebook), 0, index)
+        return self._write(space, draw_tasks(space, np.asarray([index]), self.rulebook), 0, index)
 
     def task_id(self, space: TaskSpace, index: int) -> str:
         """The id of task ``index`` of ``space``."""
         return task_name(space.scenario, space.split, space.level, index)
 
-    def write(self, space: TaskSpace, shoppers: Shoppers, row: int, index: int) -> Task:
-        """The record of one drawn shopper, who is task ``index`` of ``space``."""
+    def write(self, space: TaskSpace, starts: Starts, row: int, index: int) -> Task:
+        """The record of the shopper in a row of prepared starts, who is task ``index`` of ``space``."""
+        return self._write(space, starts.shoppers, row, index)
+
+    def _write(self, space: TaskSpace, shoppers: Shoppers, row: int, index: int) -> Task:
         return write_task(
             shoppers,
             row,
@@ -264,9 +266,19 @@ class CreditDomain:
         )  # fmt: skip
 
     @cached_property
+    def closed_tasks(self) -> ClosedTasks:
+        """MORE's reasoning tasks for networks."""
+        return ClosedTasks(self.rulebook)
+
+    @cached_property
     def _window(self) -> ActWindow:
         features = Features(len(self.products), self.max_turns)
         return ActWindow(features, ActionMask(SCALAR, self.dynamics.moves.nvec))
+
+    @cached_property
+    def act_level(self) -> CreditActs:
+        """The shop at act level."""
+        return CreditActs(self)
 
     @property
     def profile_feature_count(self) -> int:
@@ -280,8 +292,8 @@ class CreditDomain:
         """The grounder: acts and claims in free agent text."""
         return read_assistant(text, self.rulebook, dialogue)
 
-    def read_user(self, text: str) -> tuple[DialogueAct, ...]:
-        """Acts in free user text."""
+    def read_user(self, text: str, dialogue: Sequence[Turn] = ()) -> tuple[DialogueAct, ...]:
+        """Acts in free user text; every sentence of this shop says by itself what it is about."""
         return read_user(text, self.rulebook)
 
     def word_assistant(self, acts: Sequence[DialogueAct], key: int = 0) -> str:

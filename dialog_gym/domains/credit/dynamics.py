@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from dialog_gym.core import END, RUNNING
 from dialog_gym.domains.credit.moves import MoveReader
 from dialog_gym.domains.credit.reasoning import basis_points
 from dialog_gym.domains.credit.rulebook import Rulebook
 from dialog_gym.domains.credit.state import USER, AgentTurn, Lane, Reply, State
-from dialog_gym.domains.credit.tracker import END, RUNNING, Tracker
+from dialog_gym.domains.credit.tracker import Tracker
 from dialog_gym.domains.credit.user_model import NOISE, UserModel
 from dialog_gym.noise import logistic, mix_array, uniform_at, uniform_block
 from dialog_gym.ops import Ops

@@ -160,6 +160,21 @@ _PROPOSES = ACT["offer"] | ACT["close"]
 assert ASSISTANT_INTENTS[_FIRST_INFORM : _FIRST_INFORM + len(TOPICS)] == tuple(f"inform_{t}" for t in TOPICS)
 
 
+DECISIONS = ("move", "second", "product", "amount", "tier", "months")
+_USES = {
+    "inform_eligibility": ("product",), "inform_limit": ("product", "amount"),
+    "inform_rate": ("product", "tier"), "inform_fees": ("product",),
+    "inform_interest": ("product", "amount", "tier"),
+    "inform_instalment": ("product", "amount", "tier", "months"), "offer": ("product", "amount"),
+    "close": ("product", "amount"),
+}  # fmt: skip
+
+
+def used_decisions() -> np.ndarray:
+    """bool[moves, 6], which decisions a move makes beside its own."""
+    return np.array([[name in _USES.get(move.intent, ()) for name in DECISIONS] for move in MOVES])
+
+
 def action_array(actions: np.ndarray) -> np.ndarray:
     """int64[N, 6] actions as six contiguous lanes, int64[6, N]."""
     return np.ascontiguousarray(np.asarray(actions, dtype=np.int64).T)

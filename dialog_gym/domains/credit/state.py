@@ -260,9 +260,14 @@ def one(lists: list[list[Any]], row: int) -> State:
     return State(*[column[row] for column in lists])
 
 
-def drawn_record(state: State) -> np.ndarray:
-    """What the starts of N dialogues differ in, as one structured array [N]: quick to pick rows from."""
-    values = {name: getattr(state, name) for name in DRAWN}
+def drawn_record(state: State, **more: np.ndarray) -> np.ndarray:
+    """What the starts of N dialogues differ in, as one structured array [N]: quick to pick rows from.
+
+    Args:
+        state: The starts.
+        more: Further fields, [N, ...] each.
+    """
+    values = {name: getattr(state, name) for name in DRAWN} | more
     record = np.empty(len(state.turn), [(name, v.dtype, v.shape[1:]) for name, v in values.items()])
     for name, value in values.items():
         record[name] = value
@@ -277,8 +282,7 @@ def begin_rows(state: State, rows: np.ndarray, drawn: np.ndarray) -> None:
         getattr(state, name)[rows] = value
 
 
-def empty_state(drawn: np.ndarray) -> State:
-    """An array state of ``len(drawn)`` dialogues to be filled by `begin_rows`."""
-    count = len(drawn)
+def empty_state(count: int, drawn: np.ndarray) -> State:
+    """An array state of ``count`` dialogues to be filled by `begin_rows` with rows like ``drawn``."""
     values = {name: np.zeros((count, *drawn[name].shape[1:]), drawn[name].dtype) for name in DRAWN}
     return State(**values, **{name: np.full(count, value) for name, value in _START.items()})

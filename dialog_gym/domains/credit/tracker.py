@@ -10,17 +10,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from dialog_gym.core import END, RUNNING
 from dialog_gym.domains.credit.ontology import NEED_SLOTS, OBJECTIONS, TOPICS
 from dialog_gym.domains.credit.shoppers import SALE, SERVICE
 from dialog_gym.domains.credit.state import ACCOUNT_TOPICS, ACT, TOPIC, USER, AgentTurn, Lane, Reply, State
 from dialog_gym.ops import BitTables, Ops
-
-END_REASONS: Final = (
-    "accepted", "declined", "resolved", "refused", "handed_over", "agent_ended", "user_hung_up",
-    "not_reached", "max_turns",
-)  # fmt: skip
-END = {name: i for i, name in enumerate(END_REASONS)}
-RUNNING = -1
 
 STAGES: Final = (
     "reached", "identity", "need", "questions", "eligibility", "terms", "objections", "problem", "decision",

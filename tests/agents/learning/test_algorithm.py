@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from dialog_gym.agents.learning.algorithm import TrainingError
+from dialog_gym.agents.learning.algorithm import TrainingError, parts
 from dialog_gym.agents.learning.dpo import DPO, DPOConfig
 from dialog_gym.agents.learning.policy_gradient import PolicyGradient, PolicyGradientConfig
 from dialog_gym.agents.learning.sft import SFT, SFTConfig
@@ -28,6 +28,14 @@ def watched(**options):
 
 
 TEN = by_hand({"conversion": [[0.0]] * 10})
+
+
+@pytest.mark.parametrize(("size", "lengths"), [(0, [10]), (10, [10]), (11, [10]), (4, [4, 4, 2])])
+def test_parts_are_as_large_as_told_and_the_whole_is_not_copied(size, lengths):
+    found = list(parts(TEN, size))
+    assert [len(part) for part in found] == lengths
+    assert torch.cat([part.inputs["row"] for part in found]).equal(TEN.inputs["row"])
+    assert (found[0] is TEN) == (len(found) == 1)
 
 
 def test_every_epoch_sees_every_dialogue_once_in_minibatches():

@@ -58,7 +58,7 @@ def options(algorithm, out, sft, **changes):
 def whole(sft, tmp_path_factory):
     """The folders of runs that nothing disturbed, by algorithm."""
     found = {}
-    for name in ("ppo", "grpo"):
+    for name in ("ppo", "grpo", "memento"):
         found[name] = tmp_path_factory.mktemp(name) / "whole"
         outcome = runs.run(options(name, found[name], sft), Watch())
         assert outcome.finished and outcome.card.env_steps >= STEPS
@@ -67,6 +67,9 @@ def whole(sft, tmp_path_factory):
 
 def same(first, second):
     assert (first / "net.safetensors").read_bytes() == (second / "net.safetensors").read_bytes()
+    for name in ("cases.safetensors", "cases.jsonl"):
+        assert (first / name).exists() == (second / name).exists()
+        assert not (first / name).exists() or (first / name).read_bytes() == (second / name).read_bytes()
     assert read_card(first) == read_card(second)
     timed = ("seconds", "steps_per_second", "playing_seconds", "memory_mib")
     logs = [
@@ -75,7 +78,7 @@ def same(first, second):
     assert logs[0] == logs[1]
 
 
-@pytest.mark.parametrize("algorithm", ["ppo", "grpo"])
+@pytest.mark.parametrize("algorithm", ["ppo", "grpo", "memento"])
 def test_a_stopped_run_ends_with_the_same_bytes(algorithm, sft, whole, tmp_path):
     out = tmp_path / "run"
     outcome = runs.run(options(algorithm, out, sft), Watch(after=1))
@@ -84,7 +87,7 @@ def test_a_stopped_run_ends_with_the_same_bytes(algorithm, sft, whole, tmp_path)
     same(out, whole[algorithm])
 
 
-@pytest.mark.parametrize("algorithm", ["ppo", "grpo"])
+@pytest.mark.parametrize("algorithm", ["ppo", "grpo", "memento"])
 def test_a_run_interrupted_anywhere_ends_with_the_same_bytes(algorithm, sft, whole, tmp_path):
     def interrupt():
         raise KeyboardInterrupt

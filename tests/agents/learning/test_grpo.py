@@ -132,6 +132,13 @@ def test_separate_levels_are_0_after_the_end():
     assert not advantage(FOUR, weights=EVEN, levels="separate")[3, 1]
 
 
+def test_turn_level_compares_with_the_group_at_the_same_turn():
+    # to go: 3, 1; 1, 1; 0, 0; 4. Means at the turns: 2 and 1 in the first group, 2 and 0 in the second
+    centred = [[1.0, 0.0], [-1.0, 0.0], [-2.0, 0.0], [2.0, 0.0]]
+    unit = math.sqrt((1 + 1 + 4 + 4) / 7)
+    close(advantage(FOUR, weights=EVEN, levels="turn"), [[x / unit for x in row] for row in centred])
+
+
 @pytest.mark.parametrize("name", ["conversion", "progress"])
 def test_separate_levels_with_rewards_of_one_level_only(name):
     """A level without rewards adds nothing; leaving rewards out by their weights is a user's choice."""

@@ -217,3 +217,12 @@ def test_workers_have_one_thread():
     plain = {name: value for name, value in os.environ.items() if not name.startswith("OMP")}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=plain)
     assert done.stdout.strip() == "1", done.stderr
+
+
+def test_training_on_some_buyer_styles_only(tmp_path):
+    config = {"config": {"demonstrations": 20, "passes": 1}, "model": {"hidden": 16}, "threads": 1}
+    options = RunOptions("sft", tmp_path / "run", styles="default", validation_episodes=20, **config)
+    runs.run(options, Quiet())
+    assert read_card(tmp_path / "run").config["styles"] == "default"
+    with pytest.raises(DialogGymError, match="unknown buyer style 'angry'"):
+        runs.run(RunOptions("sft", tmp_path / "other", styles="angry", **config), Quiet())

@@ -33,6 +33,8 @@ LEARNS: Mapping[str, Any] = {"learning_rate": 5e-3, "minibatch": 48, "anneal": F
 BLANK, HELLO, PARDON, WANT, WORD = 0, 1, 2, 3, 6
 """Tokens: nothing, two things customers say, the first of three wishes, the first of the agent's words."""
 VOCABULARY = 16
+PLAN = torch.tensor([True, False])
+"""Which decisions of a turn are strategies, for algorithms that plan: the move, not the thing."""
 Choose = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 
 
@@ -114,7 +116,7 @@ class ToyPolicy:
             rewards={"conversion": conversion, "progress": progress},
             cost=torch.zeros(count, TURNS), group=torch.from_numpy(asked.group),
             outcome={"converted": conversion.sum(1) > 0},
-            inputs={"words": words, "action": torch.stack(action, 1)},
+            inputs={"words": words, "action": torch.stack(action, 1), "strategic": mask & PLAN},
         )  # fmt: skip
         rollout.logprob[:] = self.evaluate(rollout).logprob
         return rollout

@@ -12,9 +12,9 @@ pytest.importorskip("transformers", reason="an optional dependency is missing")
 from transformers import AutoTokenizer
 
 from dialog_gym.agents.lm import prompts
-from dialog_gym.agents.lm.chat import ChatFormat
-from dialog_gym.agents.lm.shipped import shipped_model
 from dialog_gym.core import DialogGymError, Turn
+from dialog_gym.lm.chat import OPENING, ChatFormat
+from dialog_gym.lm.shipped import shipped_model
 
 _spec = importlib.util.spec_from_file_location("lm_folders", Path(__file__).with_name("conftest.py"))
 FOLDERS = importlib.util.module_from_spec(_spec)
@@ -58,14 +58,14 @@ def test_turn_by_turn_is_the_template(templated, tokenizer, template):
 
 def test_templates_without_a_system_role_or_with_the_user_first(templated, tokenizer):
     chat = templated("gpt2")
-    assert tokenizer.decode(chat.begin("Sell.")).startswith(f"<|user|> Sell.\n\n{prompts.OPENING}")
+    assert tokenizer.decode(chat.begin("Sell.")).startswith(f"<|user|> Sell.\n\n{OPENING}")
     assert tokenizer.decode(chat.begin("Sell.", "Hi")).startswith("<|user|> Sell.\n\nHi")
     assert chat.close == tokenizer.eos_token_id
     assert tokenizer.decode(chat.answer("No.")) == "<|user|> No. <|assistant|>"
 
 
 def test_an_opening_is_said_where_it_is_wanted(templated, tokenizer):
-    assert "picks up" in tokenizer.decode(templated("qwen2", opening=prompts.OPENING).begin("Sell."))
+    assert "picks up" in tokenizer.decode(templated("qwen2", opening=OPENING).begin("Sell."))
     assert "picks up" not in tokenizer.decode(templated("qwen2").begin("Sell."))
 
 

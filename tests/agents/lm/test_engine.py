@@ -9,12 +9,12 @@ torch = pytest.importorskip("torch", reason="an optional dependency is missing")
 transformers = pytest.importorskip("transformers", reason="an optional dependency is missing")
 
 from dialog_gym import noise  # noqa: E402
-from dialog_gym.agents.lm import engine_llama  # noqa: E402
-from dialog_gym.agents.lm.decoder import Decoder  # noqa: E402
-from dialog_gym.agents.lm.engine import Sampling, make_engine  # noqa: E402
-from dialog_gym.agents.lm.engine_hf import HFEngine  # noqa: E402
-from dialog_gym.agents.lm.engine_session import draw  # noqa: E402
 from dialog_gym.core import DialogGymError  # noqa: E402
+from dialog_gym.lm import engine_llama  # noqa: E402
+from dialog_gym.lm.decoder import Decoder  # noqa: E402
+from dialog_gym.lm.engine import Sampling, make_engine  # noqa: E402
+from dialog_gym.lm.engine_hf import HFEngine  # noqa: E402
+from dialog_gym.lm.engine_session import draw  # noqa: E402
 
 VOCABULARY, CONTEXT = 40, 256
 STOP = (3, 5)

@@ -8,9 +8,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="an optional dependency is missing")
 transformers = pytest.importorskip("transformers", reason="an optional dependency is missing")
 
-from dialog_gym.agents.lm import loading  # noqa: E402
-from dialog_gym.agents.lm.loading import load, plain_model  # noqa: E402
 from dialog_gym.core import DialogGymError  # noqa: E402
+from dialog_gym.lm import loading  # noqa: E402
+from dialog_gym.lm.loading import load, plain_model  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

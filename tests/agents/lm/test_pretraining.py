@@ -1,6 +1,7 @@
 """The scripts that make the tiny model: data, schedule, interrupted runs, export."""
 
 import math
+import re
 import sys
 from pathlib import Path
 from threading import Event
@@ -20,6 +21,7 @@ import train_tokenizer  # noqa: E402
 
 from dialog_gym.agents.lm.prompts import encode, messages, system_message  # noqa: E402
 from dialog_gym.core import DialogGymError, Turn  # noqa: E402
+from dialog_gym.simulators.real_dialogues import detokenised, merged  # noqa: E402
 
 LENGTH = 16
 OPEN = "STAR, complete dialogues"
@@ -64,12 +66,12 @@ def short(monkeypatch):
     ],
 )
 def test_detokenised(tokenised, written):
-    assert lm_corpus.detokenised(tokenised) == written
+    assert detokenised(tokenised) == written
 
 
 def test_what_one_speaker_says_without_an_answer_is_one_turn():
     said = [("user", "Hi"), ("user", " there"), ("assistant", ""), ("assistant", "Hello"), ("user", "Bye")]
-    turns = lm_corpus.merged(said)
+    turns = merged(said)
     assert [(turn.role, turn.text) for turn in turns] == [
         ("user", "Hi there"),
         ("assistant", "Hello"),
@@ -131,7 +133,7 @@ def test_blocks_are_half_the_shops_and_never_held_out(corpus, tokens):
     assert np.array_equal(rows, lm_tokens.blocks(tokens, 16_000, LENGTH, seed=3))
     assert not np.array_equal(rows, lm_tokens.blocks(tokens, 16_000, LENGTH, seed=4))
     text = corpus[1].decode(rows.reshape(-1).tolist())
-    trained = {int(n) for n in lm_corpus.re.findall(r"number (\d+) of", text)}
+    trained = {int(n) for n in re.findall(r"number (\d+) of", text)}
     assert {5, 10, 15, 20, 25, 30, 35}.isdisjoint(trained) and len(trained) > 30
 
 

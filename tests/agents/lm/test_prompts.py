@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialog_gym.acts import Ontology, format_acts, parse_acts
-from dialog_gym.agents.lm.prompts import OPENING, content, messages, opened_by, system_message
+from dialog_gym.agents.lm.prompts import content, messages, opened_by, system_message
 from dialog_gym.core import DialogueAct, Turn
 from dialog_gym.domains.credit import profiles
 from dialog_gym.domains.credit.facts import attribute_arrays
 from dialog_gym.domains.credit.ontology import ASSISTANT_ACTS, CHOICES
+from dialog_gym.lm.chat import OPENING
 
 CUSTOMER = {
     "today": "2025-03-31",
@@ -162,7 +163,7 @@ def test_acts_can_be_read_back(amount, product):
 
 def test_prompts_need_no_torch():
     program = (
-        "import sys, dialog_gym.agents.lm.prompts, dialog_gym.agents.lm.shipped\n"
+        "import sys, dialog_gym.agents.lm.prompts, dialog_gym.lm.shipped\n"
         "print([name for name in ('torch', 'transformers') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

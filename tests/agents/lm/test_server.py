@@ -16,12 +16,12 @@ pytest.importorskip("openai", reason="an optional dependency is missing")
 from dialog_gym.agents.learning.grpo import GRPO, GRPOConfig  # noqa: E402
 from dialog_gym.agents.learning.rollout import Episodes  # noqa: E402
 from dialog_gym.agents.lm import server as server_module  # noqa: E402
-from dialog_gym.agents.lm.engine import Sampling  # noqa: E402
-from dialog_gym.agents.lm.loading import load  # noqa: E402
 from dialog_gym.agents.lm.policy import LMConfig, LMPolicy  # noqa: E402
 from dialog_gym.agents.lm.server import ServerEngine  # noqa: E402
 from dialog_gym.core import DialogGymError  # noqa: E402
 from dialog_gym.domains.credit.domain import CreditDomain  # noqa: E402
+from dialog_gym.lm.engine import Sampling  # noqa: E402
+from dialog_gym.lm.loading import load  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 DOMAIN = CreditDomain(max_turns=3)

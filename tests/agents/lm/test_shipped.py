@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="an optional dependency is missing")
 transformers = pytest.importorskip("transformers", reason="an optional dependency is missing")
 
 from dialog_gym.agents.lm.prompts import encode, encode_message  # noqa: E402
-from dialog_gym.agents.lm.shipped import shipped_model  # noqa: E402
+from dialog_gym.lm.shipped import shipped_model  # noqa: E402
 
 FOLDER = shipped_model()
 LARGEST = 16_000_000

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from dialog_gym.agents.net.network import DECISIONS, Network, used_decisions
+from dialog_gym.agents.net.network import Network
 from dialog_gym.domains.credit.claims import acts_of
-from dialog_gym.domains.credit.moves import MOVE, MOVES
+from dialog_gym.domains.credit.moves import DECISIONS, MOVE, MOVES, used_decisions
 
 INPUTS, SIZES = 7, (len(MOVES), len(MOVES), 5, 6, 4, 5)
 
@@ -15,7 +15,7 @@ INPUTS, SIZES = 7, (len(MOVES), len(MOVES), 5, 6, 4, 5)
 def network():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        found = Network(INPUTS, SIZES, hidden=16, stage=8)
+        found = Network(INPUTS, SIZES, used_decisions(), hidden=16, stage=8)
         for value in found.parameters():  # nothing near zero: choices must matter
             value.data.normal_(0.0, 0.5)
     return found
@@ -122,7 +122,7 @@ def test_entropy_is_that_of_the_distribution(network):
 def test_unused_decisions_are_not_made(network):
     seen, allowed, uniforms = draw(300)
     chosen = network.decide(seen, allowed, None, uniforms)
-    uses = used_decisions()
+    uses = torch.from_numpy(used_decisions())
     wanted = uses[chosen.action[:, 0]] | uses[chosen.action[:, 1]]
     wanted[:, :2] = True
     assert chosen.made.equal(wanted)
@@ -166,7 +166,7 @@ def test_the_value_is_apart_from_the_policy(network):
 
 
 def test_before_training_all_allowed_moves_are_about_as_likely():
-    network = Network(INPUTS, SIZES, hidden=16, stage=8)
+    network = Network(INPUTS, SIZES, used_decisions(), hidden=16, stage=8)
     seen, allowed, uniforms = draw(50)
     chosen = network.decide(seen, allowed, None, uniforms)
     torch.testing.assert_close(chosen.entropy[:, 0], allowed.sum(1).float().log(), atol=0.05, rtol=0)

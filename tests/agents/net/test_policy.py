@@ -8,10 +8,9 @@ from dialog_gym.agents.learning.policy_gradient import PolicyGradient, PolicyGra
 from dialog_gym.agents.learning.ppo import PPO, PPOConfig
 from dialog_gym.agents.learning.rollout import Episodes
 from dialog_gym.agents.learning.sft import SFT, SFTConfig
-from dialog_gym.agents.net.network import used_decisions
 from dialog_gym.agents.net.policy import NetConfig, NetPolicy
 from dialog_gym.domains.credit.dynamics import REWARDS
-from dialog_gym.domains.credit.moves import MOVES
+from dialog_gym.domains.credit.moves import MOVES, used_decisions
 
 
 def same(first, second):
@@ -92,7 +91,7 @@ def test_without_a_generator_the_likeliest_is_done(policy, episodes):
 def test_made_decisions_are_those_that_the_moves_use(rollout):
     taken = rollout.inputs["taken"]
     actions, made = rollout.inputs["action"][taken], rollout.mask[taken]
-    uses = used_decisions()
+    uses = torch.from_numpy(used_decisions())
     wanted = uses[actions[:, 0]] | uses[actions[:, 1]]
     wanted[:, :2] = True
     assert made.equal(wanted)

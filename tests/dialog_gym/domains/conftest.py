@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from dialog_gym.core import END
 from dialog_gym.domains.credit.domain import CreditDomain
 from dialog_gym.domains.credit.shoppers import SALE, SERVICE, STYLES
 from dialog_gym.domains.credit.state import ACT, SLOT, TOPIC, USER, AgentTurn, Reply, State, one
-from dialog_gym.domains.credit.tracker import END, VIOLATION, Tracker
+from dialog_gym.domains.credit.tracker import VIOLATION, Tracker
 from dialog_gym.domains.credit.user_model import UserModel
 from dialog_gym.ops import SCALAR
 

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from dialog_gym.agents.base import load_agent
-from dialog_gym.core import DialogGymError
-from dialog_gym.domains.credit.difficulty import LEVELS, Axes, axes
+from dialog_gym.core import LEVELS, DialogGymError
+from dialog_gym.domains.credit.difficulty import Axes, axes
 from dialog_gym.domains.credit.domain import CreditDomain
 from dialog_gym.domains.credit.dynamics import DEFAULT_REWARD_WEIGHTS
 from dialog_gym.domains.credit.shoppers import SCENARIOS, draw
-from dialog_gym.envs.episode import Episode, load_simulator
+from dialog_gym.envs.episode import Episode
+from dialog_gym.speaking import load_simulator
 
 NAMES = tuple(field.name for field in fields(Axes))
 STRONG = ("trust", "discovery", "typos")
@@ -32,7 +33,7 @@ def play(agent, count, level, scenario=SCENARIOS[0], split="test", **options):
     starts = domain.starts(space, np.arange(count), seeds)
     returns, outcomes = np.zeros(count), []
     for row in np.flatnonzero(starts.shoppers.reached).tolist():
-        task, seed = domain.write(space, starts.shoppers, row, row), int(seeds[row])
+        task, seed = domain.write(space, starts, row, row), int(seeds[row])
         episode = Episode(domain, simulator, task, domain.begin(task, starts, row), seed)
         session = agent.start(row)
         while episode.ended_by is None:

@@ -5,13 +5,13 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from dialog_gym.core import RUNNING
 from dialog_gym.domains.credit.claims import acts_of, read_turn
 from dialog_gym.domains.credit.domain import CreditDomain
 from dialog_gym.domains.credit.moves import MONTHS, MOVE, MOVES
 from dialog_gym.domains.credit.ontology import ASSISTANT_ACTS, TOPICS
 from dialog_gym.domains.credit.shoppers import SCENARIOS
 from dialog_gym.domains.credit.state import ACT, SLOT, TOPIC, AgentTurn, one
-from dialog_gym.domains.credit.tracker import RUNNING
 from dialog_gym.domains.credit.truth import truth_of
 
 DOMAIN = CreditDomain()
@@ -25,7 +25,7 @@ def dialogues(scenario, count, level=4, first=0):
     index = np.arange(first, first + count)
     starts = DOMAIN.starts(space, index, index.astype(np.uint64))
     return [
-        DOMAIN.begin(DOMAIN.write(space, starts.shoppers, row, int(i)), starts, row)
+        DOMAIN.begin(DOMAIN.write(space, starts, row, int(i)), starts, row)
         for row, i in enumerate(index)
     ]
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dialog_gym.core import RUNNING
 from dialog_gym.domains.credit.domain import CreditDomain
 from dialog_gym.domains.credit.dynamics import Dynamics, named_noise
 from dialog_gym.domains.credit.moves import MOVE, action_array
 from dialog_gym.domains.credit.shoppers import SCENARIOS
 from dialog_gym.domains.credit.state import AgentTurn, Reply, State, one
 from dialog_gym.domains.credit.strategies import StrategyBook
-from dialog_gym.domains.credit.tracker import RUNNING
 from dialog_gym.ops import ARRAYS, SCALAR, BitTables
 
 DOMAIN = CreditDomain()

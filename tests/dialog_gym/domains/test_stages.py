@@ -5,11 +5,12 @@ from math import log2
 import numpy as np
 import pytest
 
+from dialog_gym.core import END, RUNNING
 from dialog_gym.domains.credit.domain import CreditDomain
 from dialog_gym.domains.credit.ontology import NEED_SLOTS, OBJECTIONS, SOLUTIONS, TOPICS
 from dialog_gym.domains.credit.shoppers import SCENARIOS
 from dialog_gym.domains.credit.state import ACT, INFORM_TOPICS, SLOT, TOPIC, AgentTurn
-from dialog_gym.domains.credit.tracker import END, RUNNING, STAGE_WEIGHTS, Tracker, stage_list
+from dialog_gym.domains.credit.tracker import STAGE_WEIGHTS, Tracker, stage_list
 from dialog_gym.domains.credit.user_model import NOISE
 from dialog_gym.ops import SCALAR
 

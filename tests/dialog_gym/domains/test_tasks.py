@@ -119,7 +119,7 @@ def test_without_the_data_real_clients_are_refused_in_one_line(tmp_path):
 def test_a_task_is_the_same_alone_and_in_a_batch(scenario):
     indices = np.random.default_rng(0).permutation(4096)[:200]
     where = space(scenario=scenario)
-    batch = draw_tasks(where, indices, DOMAIN.rulebook)
+    batch = DOMAIN.starts(where, indices, indices.astype(np.uint64))
     for row, index in enumerate(indices[:60].tolist()):
         alone = DOMAIN.task(index, scenario=scenario)
         assert alone == DOMAIN.write(where, batch, row, index)
@@ -138,7 +138,7 @@ def test_a_record_holds_everything(scenario, level):
     seeds = np.arange(count).astype(np.uint64) * 31
     starts = DOMAIN.starts(where, np.arange(count), seeds)
     for row in range(count):
-        task = Task.model_validate_json(DOMAIN.write(where, starts.shoppers, row, row).model_dump_json())
+        task = Task.model_validate_json(DOMAIN.write(where, starts, row, row).model_dump_json())
         dialogue = DOMAIN.start(task, int(seeds[row]))
         assert [getattr(dialogue.state, f.name) for f in fields(State)] == state_row(starts.state, row)
         assert dialogue._noise == starts.noise[:, :, row].tolist()

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from dialog_gym.core import DialogGymError
+from dialog_gym.core import RUNNING, DialogGymError
 from dialog_gym.domains.credit.coefficients import Coefficients, shipped
 from dialog_gym.domains.credit.domain import CreditDomain
 from dialog_gym.domains.credit.moves import MOVE
 from dialog_gym.domains.credit.ontology import TOPICS
 from dialog_gym.domains.credit.shoppers import SCENARIOS, STYLES
 from dialog_gym.domains.credit.state import OBJECTION, SLOT, TOPIC, USER
-from dialog_gym.domains.credit.tracker import RUNNING
 from dialog_gym.domains.credit.user_model import NOISE, UserModel
 from dialog_gym.ops import ARRAYS, SCALAR
 

@@ -15,7 +15,9 @@ from dialog_gym.envs import DialogueEnv
 from dialog_gym.rollout import agent_seed, play
 
 AGENTS = ("scripted", "random", "oracle")
+SUITES = ("credit-v1", "multiwoz-v1")
 SUITE = load_suite("credit-v1")
+PLACES = [*(("credit", scenario) for scenario in CreditDomain.scenarios), ("multiwoz", "booking")]
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -23,33 +25,37 @@ from dialog_gym.benchmarks.evaluate import RunConfig, evaluate
 from dialog_gym.benchmarks.suite import load_suite
 if __name__ == "__main__":
     for agent in ("scripted", "random", "oracle"):
-        config = RunConfig(load_suite("credit-v1"), agent, episodes=24, seed=3)
+        config = RunConfig(load_suite(sys.argv[2]), agent, episodes=24, seed=3)
         evaluate(config, store=Path(sys.argv[1]) / f"{agent}.jsonl", workers=1)
 """
 
 
-def test_byte_identical_stores_in_other_processes(tmp_path):
+@pytest.mark.parametrize("suite", SUITES)
+def test_byte_identical_stores_in_other_processes(suite, tmp_path):
     stores = []
     for hash_seed in ("0", "1"):
         folder = tmp_path / hash_seed
         folder.mkdir()
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         subprocess.run(
-            [sys.executable, "-c", PROGRAM, str(folder)], check=True, env=environment, cwd=tmp_path
+            [sys.executable, "-c", PROGRAM, str(folder), suite], check=True, env=environment, cwd=tmp_path
         )
         stores.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert stores[0].keys() == {f"{agent}.jsonl" for agent in AGENTS}
     assert stores[0] == stores[1]
     here = tmp_path / "here.jsonl"
-    evaluate(RunConfig(SUITE, "scripted", episodes=24, seed=3), store=here, workers=1)
+    evaluate(RunConfig(load_suite(suite), "scripted", episodes=24, seed=3), store=here, workers=1)
     assert here.read_bytes() == stores[0]["scripted.jsonl"]
 
 
-def test_the_number_of_workers_changes_nothing(tmp_path):
+@pytest.mark.parametrize("suite", SUITES)
+def test_the_number_of_workers_changes_nothing(suite, tmp_path):
     found = []
     for workers in (1, 2):
         store = tmp_path / f"{workers}.jsonl"
-        result, played = evaluate(RunConfig(SUITE, "scripted", episodes=230), store=store, workers=workers)
+        result, played = evaluate(
+            RunConfig(load_suite(suite), "scripted", episodes=230), store=store, workers=workers
+        )
         found.append((store.read_bytes(), played, result.scores))
     assert found[0][0] == found[1][0]
     assert found[0][1] == found[1][1]
@@ -57,15 +63,15 @@ def test_the_number_of_workers_changes_nothing(tmp_path):
     assert repr(found[0][2]) == repr(found[1][2])
 
 
-@pytest.mark.parametrize("scenario", CreditDomain.scenarios)
+@pytest.mark.parametrize(("domain", "scenario"), PLACES)
 @pytest.mark.parametrize("agent", AGENTS)
-def test_alone_in_a_batch_and_from_the_record(agent, scenario):
+def test_alone_in_a_batch_and_from_the_record(agent, domain, scenario):
     service = load_agent(agent)
-    env = DialogueEnv(scenario=scenario, split="test")
-    tasks, seeds = [3, 8, 3, 4000], [1, 2**63 - 1, 5, 7]
+    env = DialogueEnv(domain, scenario=scenario, split="test")
+    tasks, seeds = [3, 8, 3, 900], [1, 2**63 - 1, 5, 7]
     batch = [play(episode, service) for episode in env.begin_many(tasks, seeds)]
     alone = [play(env.begin(task, seed), service) for task, seed in zip(tasks, seeds, strict=True)]
-    ids = [f"credit/{scenario}/test/3/{task}" for task in tasks]
+    ids = [f"{domain}/{scenario}/test/3/{task}" for task in tasks]
     named = [play(env.begin(name, seed), service) for name, seed in zip(ids, seeds, strict=True)]
     records = [env.domain.task_by_id(name).model_copy() for name in ids]
     written = [play(env.begin(task, seed), service) for task, seed in zip(records, seeds, strict=True)]

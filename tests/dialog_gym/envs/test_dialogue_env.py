@@ -1,4 +1,4 @@
-"""`EcomDialog-v0`: Gymnasium's contract, the encodings of an action, and everything an agent may send."""
+"""Text environments: Gymnasium's contract, the encodings of an action, and everything an agent may send."""
 
 import pickle
 
@@ -15,6 +15,7 @@ from dialog_gym.rollout import play
 
 SCENARIOS = CreditDomain.scenarios
 SERVICE = "customer_service"
+BOTH = [*(("EcomDialog-v0", scenario) for scenario in SCENARIOS), ("MultiWOZ-v0", "booking")]
 HELLO = "Hello, could you confirm who I am speaking with?"
 
 
@@ -31,16 +32,14 @@ def heard(env, action, seed=3):
 
 
 @pytest.mark.parametrize("render_mode", [None, "ansi", "human"])
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_passes_gymnasiums_checker_without_a_warning(scenario, render_mode, capsys):
-    check_env(gym.make("EcomDialog-v0", scenario=scenario, render_mode=render_mode).unwrapped)
+@pytest.mark.parametrize(("name", "scenario"), BOTH)
+def test_passes_gymnasiums_checker_without_a_warning(name, scenario, render_mode, capsys):
+    check_env(gym.make(name, scenario=scenario, render_mode=render_mode).unwrapped)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_passes_the_passive_checker_to_the_end_of_dialogues(scenario):
-    env = RecordEpisodeStatistics(
-        gym.make("EcomDialog-v0", scenario=scenario, render_mode="ansi", max_turns=4)
-    )
+@pytest.mark.parametrize(("name", "scenario"), BOTH)
+def test_passes_the_passive_checker_to_the_end_of_dialogues(name, scenario):
+    env = RecordEpisodeStatistics(gym.make(name, scenario=scenario, render_mode="ansi", max_turns=4))
     env.action_space.seed(0)
     env.reset(seed=1)
     for _ in range(8):
@@ -59,15 +58,14 @@ def test_passes_the_passive_checker_to_the_end_of_dialogues(scenario):
     env.close()
 
 
+@pytest.mark.parametrize(("name", "scenario"), BOTH[1:])
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_many_in_gymnasiums_vector_environments(mode):
+def test_many_in_gymnasiums_vector_environments(mode, name, scenario):
     extra = {"vector_kwargs": {"shared_memory": False}} if mode == "async" else {}
-    envs = gym.make_vec(
-        "EcomDialog-v0", num_envs=2, vectorization_mode=mode, scenario=SERVICE, max_turns=2, **extra
-    )
+    envs = gym.make_vec(name, num_envs=2, vectorization_mode=mode, scenario=scenario, max_turns=2, **extra)
     try:
         observation, info = envs.reset(seed=5)
-        alone = [DialogueEnv(scenario=SERVICE, max_turns=2).reset(seed=5 + lane)[0] for lane in range(2)]
+        alone = [gym.make(name, scenario=scenario, max_turns=2).reset(seed=5 + i)[0] for i in range(2)]
         assert observation["dialogue"] == tuple(one["dialogue"] for one in alone)
         for _ in range(6):
             observation, rewards, terminated, truncated, info = envs.step([HELLO] * 2)

@@ -27,6 +27,9 @@ SETUPS = {
     "user of a planned shop": {
         "hierarchical": True, "players": {"assistant_0": "scripted", "expert_0": "graded"},
     },
+    "multiwoz": {"domain": "multiwoz"},
+    "multiwoz assistant": {"domain": "multiwoz", "players": {"user_0": "agenda"}},
+    "multiwoz user": {"domain": "multiwoz", "players": {"assistant_0": "scripted"}},
 }  # fmt: skip
 # the checker expects arrays unless the environment's name is on its own list (chess, go, hanabi, ...)
 EXPECTED_WARNINGS = (
@@ -105,11 +108,16 @@ def test_metadata_names_and_turn_order() -> None:
 # -- the same dialogues as everywhere else -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scenario", ["proactive_sale", "customer_service"])
+@pytest.mark.parametrize(
+    ("domain", "scenario"),
+    [("credit", "proactive_sale"), ("credit", "customer_service"), ("multiwoz", "booking")],
+)
 @pytest.mark.parametrize("make", [aec_env, parallel_env])
-def test_against_the_agenda_it_is_the_dialogue_of_the_gymnasium_env(make: Any, scenario: str) -> None:
-    single = DialogueEnv(scenario=scenario)
-    env = make(scenario=scenario, players={"user_0": "agenda"})
+def test_against_the_agenda_it_is_the_dialogue_of_the_gymnasium_env(
+    make: Any, domain: str, scenario: str
+) -> None:
+    single = DialogueEnv(domain, scenario=scenario)
+    env = make(domain=domain, scenario=scenario, players={"user_0": "agenda"})
     agent = load_agent("scripted")
     for episode in range(8):
         seed = 3 if episode == 0 else None  # later episodes continue the same sequence

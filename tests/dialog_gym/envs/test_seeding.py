@@ -6,6 +6,7 @@ from gymnasium.utils.seeding import np_random
 
 from dialog_gym.core import DialogGymError
 from dialog_gym.domains.credit.domain import CreditDomain
+from dialog_gym.domains.credit.dynamics import noise_block
 from dialog_gym.envs import ActsEnv, DialogueEnv
 from dialog_gym.envs.seeding import (
     LARGEST_BATCH,
@@ -65,19 +66,17 @@ def test_lanes_play_what_queues_play():
     bank, queues = EpisodeBank(DOMAIN, SPACE, lanes), [EpisodeQueue(DOMAIN, SPACE, int(key)) for key in keys]
     bank.restart(keys)
     rng = np.random.default_rng(0)
-    bank.take(np.arange(lanes))
-    current = [queue.take() for queue in queues]
     for _ in range(rounds):
         chosen = np.flatnonzero(rng.random(lanes) < 0.6)  # lanes end at different times
         if len(chosen):
-            rows = bank.take(chosen)
-            for lane, row in zip(chosen, rows, strict=True):
-                current[lane] = queues[lane].take()
-                assert np.array_equal(bank.profile[row], current[lane].starts.profile[current[lane].row])
-        turn = rng.integers(DOMAIN.max_turns, size=lanes)
-        noise = bank.noise_of(turn)
-        for lane, one in enumerate(current):
-            assert np.array_equal(noise[:, lane], one.starts.noise[turn[lane], :, one.row])
+            tasks, found = bank.take(chosen)
+            assert bank.tasks.has(tasks)
+            for lane, task, key in zip(chosen, tasks, found, strict=True):
+                one = queues[lane].take()
+                assert task == one.task_index
+                assert np.array_equal(bank.tasks.drawn["profile"][task], one.starts.profile[one.row])
+                noise = noise_block(np.asarray([key]), DOMAIN.max_turns)
+                assert np.array_equal(noise[:, :, 0], one.starts.noise[:, :, one.row])
 
 
 def test_levels_share_the_lanes_key():

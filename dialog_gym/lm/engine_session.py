@@ -16,8 +16,8 @@ from torch import Tensor
 from transformers import PretrainedConfig
 
 from dialog_gym import noise
-from dialog_gym.agents.lm.engine import Sampled, Sampling
 from dialog_gym.core import DialogGymError
+from dialog_gym.lm.engine import Sampled, Sampling
 
 STREAM: Final = noise.text_key("tokens of a language model")
 """Keeps these draws apart from others that are made with a dialogue's key."""

@@ -13,8 +13,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.pytorch_utils import Conv1D
 from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
-from dialog_gym.agents.lm.shipped import shipped_model
 from dialog_gym.core import DialogGymError
+from dialog_gym.lm.shipped import shipped_model
 
 Targets: TypeAlias = Literal["auto", "all-linear"]
 ADAPTER: Final = "adapter"

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM, PreTrainedModel, Qwen2ForCausalLM
 
-from dialog_gym.agents.lm.decoder import Decoder, Window
-from dialog_gym.agents.lm.engine import Sampling
-from dialog_gym.agents.lm.engine_session import LockstepSession
+from dialog_gym.lm.decoder import Decoder, Window
+from dialog_gym.lm.engine import Sampling
+from dialog_gym.lm.engine_session import LockstepSession
 
 BLOCK: Final = 128
 """Columns by which the cache grows."""

@@ -6,4 +6,4 @@ from pathlib import Path
 
 def shipped_model() -> Path:
     """The folder of the tiny model, for ``AutoModelForCausalLM`` and ``AutoTokenizer``; works offline."""
-    return Path(str(files("dialog_gym.agents.lm.tiny")))
+    return Path(str(files("dialog_gym.lm.tiny")))

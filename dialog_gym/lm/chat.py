@@ -7,11 +7,14 @@ whatever a customer types. Ids that a model sampled stay as they are: nothing is
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from dialog_gym.acts import storable, strip_thoughts
-from dialog_gym.agents.lm.prompts import OPENING, Message
 from dialog_gym.core import DialogGymError
+
+Message: TypeAlias = dict[str, str]
+OPENING: Final = "(the customer picks up the phone)"
+"""A user message for models whose chat template wants the user first when in fact the shop calls."""
 
 _NAMES: Final = ("system", "user", "assistant", "answer")
 _MARKS: Final = {name: f"\ue000{name}\ue001" for name in _NAMES}

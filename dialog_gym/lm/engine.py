@@ -121,8 +121,8 @@ def make_engine(
     Raises:
         DialogGymError: If the model is not fit for what was asked.
     """
-    from dialog_gym.agents.lm.engine_hf import HFEngine
-    from dialog_gym.agents.lm.engine_llama import LlamaEngine, unfit
+    from dialog_gym.lm.engine_hf import HFEngine
+    from dialog_gym.lm.engine_llama import LlamaEngine, unfit
 
     why = unfit(model)
     if fast and why:

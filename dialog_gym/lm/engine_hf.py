@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, PreTrainedModel
 
-from dialog_gym.agents.lm.engine import Sampling
-from dialog_gym.agents.lm.engine_session import LockstepSession
 from dialog_gym.core import DialogGymError
+from dialog_gym.lm.engine import Sampling
+from dialog_gym.lm.engine_session import LockstepSession
 
 CACHED: Final = frozenset({"full_attention", "sliding_attention"})
 """Types of layers that look at nothing but a row's keys and values, wherever these lie."""

@@ -1,6 +1,6 @@
 """Dialogue acts as an act-level action: how demonstrations in acts become actions of `EcomDialogActs-v0`."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from dialog_gym.acts import format_acts
 from dialog_gym.core import DialogueAct, Scalar
@@ -20,7 +20,7 @@ class Fitter:
         """Takes the shop's products, ladder and rates."""
         self.rulebook, self.products = rulebook, tuple(rulebook.products)
 
-    def fit(self, acts: Sequence[DialogueAct], said: set[str], heard: int) -> list[int]:
+    def fit(self, acts: Sequence[DialogueAct], said: Set[str], heard: int) -> list[int]:
         """The action that says the first one or two of some acts; what was said before is left to the end.
 
         Args:

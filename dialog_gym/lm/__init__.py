@@ -1,0 +1,1 @@
+"""Causal language models: loading, chat templates, and the engine that samples many dialogues at once."""

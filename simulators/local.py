@@ -1,0 +1,112 @@
+"""Words from a causal language model in this process: all dialogues that wait are sampled together."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from dialog_gym.core import DialogGymError
+from dialog_gym.simulators.generation import ChatPrompt
+
+if TYPE_CHECKING:
+    from dialog_gym.lm.chat import ChatFormat
+    from dialog_gym.lm.engine import Engine
+
+BATCH: Final = 64
+"""Most dialogues sampled at once: more do not speed up a CPU, and hold more memory."""
+
+
+class LocalGenerator:
+    """A `Generator` over any model in Hugging Face format; it is loaded when it first speaks.
+
+    Weights are sampled in float32 on a CPU, so that a dialogue has the same words alone and in a batch.
+    """
+
+    def __init__(
+        self, model: str = "", *, temperature: float = 0.7, max_new_tokens: int = 48, device: str = "auto"
+    ) -> None:
+        """Names a model.
+
+        Args:
+            model: A folder, or a name on the hub; default the shipped model.
+            temperature: 0 takes the likeliest token; then seeds have no effect.
+            max_new_tokens: Longest utterance, in tokens, at least 1.
+            device: ``auto``, ``cpu``, ``cuda``, ...
+
+        Raises:
+            DialogGymError: a number is out of range.
+        """
+        if max_new_tokens < 1:
+            raise DialogGymError(f"max_new_tokens is {max_new_tokens}; give at least 1")
+        if not 0 <= temperature <= 10:
+            raise DialogGymError(f"the temperature is {temperature}; give 0 (greedy) to 10, usually below 1")
+        self.model, self.temperature, self.device = model, temperature, device
+        self.max_new_tokens = max_new_tokens
+        self.name = f"lm:{model}" if model else "lm"
+        self.calls = self.tokens = 0
+        """Batches sampled, and tokens sampled in them."""
+        self._loaded: tuple[ChatFormat, Engine, Any] | None = None
+
+    def generate(self, prompts: Sequence[ChatPrompt], seeds: Sequence[int]) -> list[str]:
+        """See `Generator`.
+
+        Raises:
+            DialogGymError: the model cannot be loaded, or a prompt leaves no room for an utterance.
+        """
+        texts: list[str] = []
+        for begin in range(0, len(prompts), BATCH):
+            texts += self._together(prompts[begin : begin + BATCH], seeds[begin : begin + BATCH])
+        return texts
+
+    def fingerprint(self) -> str:
+        """Of the weights and the tokenizer where the model is a folder, else the model's name."""
+        from dialog_gym.lm.loading import located
+
+        folder = Path(located(self.model))
+        if not folder.is_dir():
+            return self.model
+        found = sha256()
+        for path in sorted(folder.iterdir()):
+            if path.suffix in (".safetensors", ".bin", ".json", ".jinja"):
+                found.update(path.name.encode())
+                found.update(path.read_bytes())
+        return found.hexdigest()[:16]
+
+    def _together(self, prompts: Sequence[ChatPrompt], seeds: Sequence[int]) -> list[str]:
+        if self._loaded is None:
+            self._loaded = self._load()
+        chat, engine, sampling = self._loaded
+        rows = list(range(len(prompts)))
+        session = engine.open(len(rows), sampling)
+        session.append(rows, [prompt_ids(chat, prompt) for prompt in prompts])
+        turns = session.sample(rows, seeds)
+        self.calls += 1
+        self.tokens += sum(len(turn.ids) for turn in turns)
+        return [chat.text(turn.ids) for turn in turns]
+
+    def _load(self) -> tuple[Any, Any, Any]:
+        try:
+            import torch
+        except ModuleNotFoundError:
+            raise DialogGymError(
+                "a language model as the user needs torch and transformers: pip install 'dialog-gym[train]'"
+            ) from None
+        from dialog_gym.lm.chat import ChatFormat
+        from dialog_gym.lm.engine import Sampling, make_engine
+        from dialog_gym.lm.engine_llama import unfit
+        from dialog_gym.lm.loading import load
+
+        found = load(self.model, device=self.device)
+        chat = ChatFormat(found.tokenizer, stop=found.stop)
+        exact = torch.float32 if not unfit(found.model) else None
+        sampling = Sampling(chat.stop, self.max_new_tokens, self.temperature)
+        return chat, make_engine(found.model, dtype=exact), sampling
+
+
+def prompt_ids(chat: "ChatFormat", prompt: ChatPrompt) -> list[int]:
+    """The ids of a chat up to where the model's turn begins: the system, then user and model in turn."""
+    system, *turns = [message["content"] for message in prompt]
+    ids = chat.begin(system, turns[0])
+    for said, answer in zip(turns[1::2], turns[2::2], strict=True):
+        ids += [*chat.turn(said), *chat.answer(answer)]
+    return ids

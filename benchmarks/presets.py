@@ -1,14 +1,16 @@
 """Presets of the leaderboard: who plays, who learns how long and how often, and on how many dialogues.
 
-One more learner on the board is one more line in `NET_LEARNERS` or `LM_LEARNERS`.
+One more learner on the board is one more line in `NET_LEARNERS` or `LM_LEARNERS`, one more ablation or control
+arm beside it a line in `NET_ABLATIONS`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from dialog_gym.benchmarks.leaderboard import NO_LEARNING
 from dialog_gym.core import DialogGymError
+from dialog_gym.domains.credit.dynamics import DEFAULT_REWARD_WEIGHTS
 from dialog_gym.plugins import nearest
 
 START: Final = "sft"
@@ -23,7 +25,7 @@ class Learner:
     config: Mapping[str, Any] = field(default_factory=dict)
     """Options that are other than the algorithm's defaults on its backbone."""
     variant: str = ""
-    """Tells learners of one algorithm apart, in the names of their folders."""
+    """What an ablation or control arm is called; it is shown beside the board, not ranked on it."""
 
     @property
     def name(self) -> str:
@@ -46,6 +48,20 @@ class Course:
     validation_episodes: int | None = None
     model: Mapping[str, Any] = field(default_factory=dict)
 
+    def names(self) -> set[str]:
+        """Whatever its learners can be chosen by."""
+        return {self.backbone}.union(*(self._names(learner) for learner in self.learners))
+
+    def only(self, names: Collection[str]) -> "Course | None":
+        """The same with the named learners and the one that they start from; None where none is named."""
+        named = self.backbone in names
+        chosen = [one for one in self.learners if named or not self._names(one).isdisjoint(names)]
+        first = self.learners[:1]
+        return replace(self, learners=tuple(dict.fromkeys([*first, *chosen]))) if chosen else None
+
+    def _names(self, learner: Learner) -> set[str]:
+        return {learner.name, f"{learner.name}-{self.backbone}"}
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -62,9 +78,55 @@ class Preset:
         """The same without the learners of a backbone."""
         return replace(self, courses=tuple(one for one in self.courses if one.backbone != backbone))
 
+    def only(self, names: Sequence[str]) -> "Preset":
+        """The same with the named players only, and with the learners that these start from.
 
-NET_LEARNERS: Final = (Learner("sft"), Learner("dpo"), Learner("ppo"), Learner("grpo"))
-LM_LEARNERS: Final = (Learner("sft"), Learner("grpo"))
+        Args:
+            names: Agents without learning, learners (``more``, ``more-uniform``), backbones (``net``), or
+                learners on a backbone (``more-net``).
+
+        Raises:
+            DialogGymError: nobody is called so.
+        """
+        known = {*self.agents, *(name for course in self.courses for name in course.names())}
+        if unknown := [name for name in names if name not in known]:
+            raise DialogGymError(
+                f"preset {self.name} has no {unknown[0]!r}; {nearest(unknown[0], sorted(known))}"
+            )
+        courses = (course.only(names) for course in self.courses)
+        return replace(
+            self,
+            agents=tuple(agent for agent in self.agents if agent in names),
+            courses=tuple(course for course in courses if course is not None),
+        )
+
+
+_MIXED: Final = {"weighting": "uniform", "scaffold": False}
+"""MORE's rewards without MORE: mixed with their fixed weights, nothing is reasoned."""
+_LM_WEIGHTS: Final = {**DEFAULT_REWARD_WEIGHTS, "violation": 0.3}
+
+NET_LEARNERS: Final = tuple(map(Learner, ("sft", "dpo", "ppo", "grpo", "gopo", "more", "memento")))
+NET_ABLATIONS: Final = (
+    Learner("more", {"weighting": "uniform"}, "uniform"),
+    Learner("more", {"merged": True}, "merged"),
+    Learner("more", {"merged": True, "weighting": "uniform"}, "merged-uniform"),
+    Learner("more", {"scaffold": False}, "no-reasoning"),
+    Learner("more", _MIXED, "sum-then-normalise"),
+    Learner("more", {**_MIXED, "mix": "normalise-then-sum"}, "normalise-then-sum"),
+    Learner("gopo", {"expert": False}, "no-expert"),
+)
+# what is other than an algorithm's defaults on language models
+LM_LEARNERS: Final = (
+    Learner("sft"),
+    Learner("grpo", {"levels": "separate", "learning_rate": 3e-4, "weights": _LM_WEIGHTS}),
+    Learner("more"),
+)
+
+
+def _shorter(learners: Sequence[Learner], changes: Mapping[str, Mapping[str, Any]]) -> tuple[Learner, ...]:
+    """Learners with further options, by algorithm."""
+    return tuple(replace(one, config={**one.config, **changes.get(one.algorithm, {})}) for one in learners)
+
 
 # language models first: their jobs take longest, and all others fit beside them
 QUICK: Final = Preset(
@@ -73,22 +135,48 @@ QUICK: Final = Preset(
     courses=(
         Course(
             "lm",
-            (Learner("sft", {"demonstrations": 600}), *LM_LEARNERS[1:]),
+            _shorter(
+                LM_LEARNERS,
+                {
+                    "sft": {"demonstrations": 300, "passes": 1},
+                    "grpo": {"dialogues": 96},
+                    "more": {
+                        "dialogues": 96, "imitated": 8, "rounds": 1, "customers": 8, "answers": 4, "measured": 8,
+                    },
+                },
+            ),
             seeds=1,
-            steps=4_000,
-            validate_every=2,
+            steps=1_800,
+            validate_every=3,
             validation_episodes=32,
         ),
-        Course("net", NET_LEARNERS, seeds=3, steps=500_000, validate_every=3, validation_episodes=500),
+        Course(
+            "net",
+            _shorter(
+                NET_LEARNERS,
+                {"sft": {"demonstrations": 3_600}, "more": {"imitated": 200, "rounds": 3}},
+            ),
+            seeds=3,
+            steps=150_000,
+            validate_every=3,
+            validation_episodes=300,
+        ),
     ),
     episodes=920,
-)
+)  # fmt: skip
 FULL: Final = Preset(
     "full",
     agents=NO_LEARNING,
     courses=(
-        Course("lm", LM_LEARNERS, seeds=1, steps=25_000),
-        Course("net", NET_LEARNERS, seeds=10, steps=500_000, validate_every=3, validation_episodes=500),
+        Course("lm", LM_LEARNERS, seeds=3, steps=25_000),
+        Course(
+            "net",
+            NET_LEARNERS + NET_ABLATIONS,
+            seeds=10,
+            steps=500_000,
+            validate_every=3,
+            validation_episodes=500,
+        ),
     ),
     episodes=None,
 )

@@ -54,6 +54,14 @@ def leaderboard(
     lm: Annotated[
         bool, typer.Option("--lm/--no-lm", help="Whether the preset's language models are trained, too.")
     ] = True,
+    only: Annotated[
+        str,
+        typer.Option(
+            help="Those of the preset who train and play: learners, learners on a backbone, backbones or "
+            "agents, e.g. more,gopo-net,scripted; the board then shows nobody else.",
+            metavar="A,B,...",
+        ),
+    ] = "",
     seed: Seed = 0,
     workers: Workers = None,
     out: Annotated[Path, typer.Option(help="Folder for dialogues and board.", metavar="DIR")] = Path(
@@ -75,12 +83,14 @@ def leaderboard(
     from dialog_gym.benchmarks.leaderboard import NO_LEARNING, write_board_report
     from dialog_gym.benchmarks.suite import load_suite
 
-    named = [name.strip() for name in agents.split(",") if name.strip()]
+    named = _listed(agents)
+    if only and preset is None:
+        raise DialogGymError("--only chooses from a preset; give --preset, too")
     if show:
         board = show_board(suite)
     elif preset is not None:
         board = preset_board(
-            preset, load_suite(suite), named, lm=lm, episodes=episodes, seed=seed, workers=workers,
+            preset, load_suite(suite), named, lm=lm, only=_listed(only), episodes=episodes, seed=seed, workers=workers,
             folder=out, resume=resume,
         )  # fmt: skip
         report_file = report_file or _default_report(out)
@@ -92,6 +102,10 @@ def leaderboard(
         say(_for_people(board) if sys.stdout.isatty() else board.markdown())
     if report_file is not None:
         note(f"report: {write_board_report(board, report_file, again(resume=False))}")
+
+
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _for_people(board: "Board") -> str:

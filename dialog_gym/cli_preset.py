@@ -23,13 +23,26 @@ def preset_board(
     own: list[str],
     *,
     lm: bool,
+    only: list[str],
     episodes: int | None,
     seed: int,
     workers: int | None,
     folder: Path,
     resume: bool,
 ) -> "Board":
-    """Play out a preset for the command line; ``own``: agents that play beside those of the preset.
+    """Play out a preset for the command line.
+
+    Args:
+        name: Of the preset.
+        suite: Who is played against.
+        own: Agents that play beside those of the preset.
+        lm: Whether language models are trained.
+        only: Those of the preset who play, see `Preset.only`; empty: all.
+        episodes: Dialogues per agent instead of the preset's.
+        seed: Of the played dialogues.
+        workers: Jobs at a time.
+        folder: Where everything goes.
+        resume: Whether to go on with what is there.
 
     Raises:
         DialogGymError: a mistake in what was asked.
@@ -43,6 +56,7 @@ def preset_board(
     from dialog_gym.cli_evaluate import check_run
 
     preset = load_preset(name) if lm else load_preset(name).without("lm")
+    preset = preset.only(only) if only else preset
     preset = replace(preset, agents=tuple(dict.fromkeys((*preset.agents, *own))))
     for agent in preset.agents:
         config = RunConfig(suite, agent, episodes or preset.episodes, seed)

@@ -3,11 +3,13 @@
 Every record is frozen, refuses unknown keys, and survives a JSON round trip exactly (NaN included).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, get_args, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+
+from dialog_gym.act_view import ActView
 
 Scalar: TypeAlias = bool | int | float | str | None
 Role: TypeAlias = Literal["user", "assistant"]
@@ -147,21 +149,6 @@ class Result(Record):
     wall_seconds: float = 0.0
     usage: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)
     """What served models were asked for, by role: requests, tokens, cost, latency."""
-
-
-class ActView(NamedTuple):
-    """The act-level view of the present moment: what `EcomDialogActs-v0` shows, so nothing hidden."""
-
-    vector: np.ndarray
-    """float32[F], the visible profile and the conversation so far."""
-    mask: np.ndarray
-    """int8 over the concatenated action dimensions, 1 where a choice makes sense."""
-    acts: Callable[[Sequence[int]], tuple[DialogueAct, ...]]
-    """The dialogue acts that an act-level action says now."""
-    sizes: tuple[int, ...]
-    """Number of choices of each action dimension."""
-    strategies: Callable[[], tuple[str, ...]] = tuple
-    """The strategies that the hard rules allow now; none in domains without strategies."""
 
 
 class Observation(NamedTuple):

@@ -91,9 +91,10 @@ def judge_worded(read: Sequence[DialogueAct], meant: Sequence[DialogueAct], fact
         meant: The acts that it had to express.
         facts: Of the customer.
     """
-    for act in read:
-        if act not in meant and act.intent not in COURTESIES:
-            return _surplus(act, meant, facts)
+    extra = [act for act in read if act not in meant and act.intent not in COURTESIES]
+    found = {_surplus(act, meant, facts) for act in extra}
+    if found:  # the gravest, whatever was read first
+        return min(found, key=KINDS.index)
     said = all(act in read or (act.intent in COURTESIES and len(meant) > 1) for act in meant)
     return None if said else "omitted"
 

@@ -68,13 +68,19 @@ def _stage(staging: Path, card: AgentCard, algorithm: Algorithm, position: Posit
     (staging / CARD).write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
 
 
-def restore(folder: Path, algorithm: Algorithm, options: Mapping[str, Any]) -> Position:
+def restore(
+    folder: Path,
+    algorithm: Algorithm,
+    options: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None = None,
+) -> Position:
     """Take up the run in a folder.
 
     Args:
         folder: Of the run.
         algorithm: As it was made for the run; gets its state.
         options: Of the present command, which must be those of the run.
+        defaults: See `compare`.
 
     Returns:
         Where the run is.
@@ -83,7 +89,7 @@ def restore(folder: Path, algorithm: Algorithm, options: Mapping[str, Any]) -> P
         DialogGymError: there is no checkpoint, it cannot be read, or it is of a run with other options.
     """
     found = _read(folder / CHECKPOINT)
-    compare(folder, found["options"], options)
+    compare(folder, found["options"], options, defaults)
     try:
         algorithm.load_state(found["state"])
     except (KeyError, ValueError, RuntimeError):
@@ -115,12 +121,24 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def compare(folder: Path, made: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+def compare(
+    folder: Path,
+    made: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
     """See that a run is taken up with the options it was made with.
+
+    Args:
+        folder: Of the run.
+        made: Its options.
+        wanted: Those of the present command.
+        defaults: What a run made before some option existed is taken to have been made with.
 
     Raises:
         DialogGymError: naming the first option that differs.
     """
+    made = {**(defaults or {}), **made}
     for name in dict.fromkeys([*made, *wanted]):
         if made.get(name) != wanted.get(name):
             was, now = _shown(made.get(name)), _shown(wanted.get(name))

@@ -52,6 +52,10 @@ class MOREConfig(GRPOConfig):
     weighting: Literal["group", "sample", "uniform"] = option(
         "group", "Rewards are weighted by their gradients over a group, on one dialogue (paper), or not."
     )
+    mode: Literal["dialogue", "single_turn"] = option(
+        "dialogue", "Learn from whole dialogues, or from single replies to logged calls (paper)."
+    )
+    logged: int = option(2_000, "Logged calls that are replied to in the mode single_turn.")
     scaffold: bool = option(True, "Learn reasoning tasks too.")
     merged: bool = option(False, "Reasoning and dialogues in one stage, with the reference of the start.")
     rounds: int = option(6, "Batches of reasoning tasks in each iteration.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from dialog_gym.agents.learning import checkpoint, registry
+from dialog_gym.agents.learning import checkpoint, registry, settings
 from dialog_gym.agents.learning.algorithm import WEIGHTS, Algorithm, TrainingError
 from dialog_gym.agents.learning.backbones import Backbone, backbone
 from dialog_gym.agents.learning.card import AgentCard, read_card
@@ -28,7 +28,7 @@ from dialog_gym.agents.learning.run_options import (
     run_name,
 )
 from dialog_gym.agents.learning.sampler import EpisodeSampler, demonstrated
-from dialog_gym.agents.learning.settings import flag
+from dialog_gym.agents.learning.single_turns import SingleTurns
 from dialog_gym.agents.learning.trainer import (
     Demonstrated,
     Experience,
@@ -103,6 +103,7 @@ class _Run:
         self.start = self._start_card()
         usual = {setting.name: setting.default for setting in back.settings()}
         needed = kind.model.get(back.name, {})
+        self.defaults = usual | {one.name: one.default for one in settings.settings(type(config))}
         self.model = {**usual, **(self.start.model if self.start else {}), **needed, **options.model}
         self.versions = {name: version(name) for name in ("dialog-gym", "numpy", "torch")}
         self.versions["domain"] = f"{domain.name} {domain.version} {domain.config_hash}"
@@ -111,7 +112,7 @@ class _Run:
         policy = self._policy()
         self.algorithm = kind(policy, config)
         if goes_on(options):
-            self.position = checkpoint.restore(options.out, self.algorithm, self.record())
+            self.position = checkpoint.restore(options.out, self.algorithm, self.record(), self.defaults)
             self.saved = self.position.iteration
         self.experience = self._experience(policy)
         self.validation = self._validation(policy) if options.validate_every else None
@@ -140,13 +141,14 @@ class _Run:
             raise DialogGymError(f"{where} is an agent of domain {self.start.domain}, not {self.domain.name}")
         for name in self.back.fixed:
             if (value := self.model[name]) != self.start.model.get(name):
-                made = f"{flag(name)} {self.start.model.get(name)}"
+                made = f"{settings.flag(name)} {self.start.model.get(name)}"
                 raise DialogGymError(f"{where} was made with {made}, not {value}")
 
     def _policy(self) -> Policy:
         level = self.options.level
         if goes_on(self.options):
-            checkpoint.compare(self.options.out, checkpoint.options_of(self.options.out), self.record())
+            made = checkpoint.options_of(self.options.out)
+            checkpoint.compare(self.options.out, made, self.record(), self.defaults)
             return self.back.trained(self.options.out, self.domain, self.model, level=level)
         if self.start is not None:
             return self.back.trained(self._start_folder, self.domain, self.model, level=level)
@@ -166,6 +168,9 @@ class _Run:
             return Demonstrated(policy, config.demonstrations, config.passes, seed, self.domain.scenarios)
         group = getattr(config, "group", 1)
         sampler = EpisodeSampler(self._sizes("train"), dialogues=config.dialogues, group=group, seed=seed)
+        if getattr(config, "mode", "dialogue") == "single_turn":
+            self.watch.note(f"{config.logged:,} calls are logged first")
+            return SingleTurns(policy, sampler, self.steps, calls=config.logged, seed=seed)
         return Played(policy, sampler, self.steps)
 
     def _validation(self, policy: Policy) -> Callable[[], dict[str, float]]:

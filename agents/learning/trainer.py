@@ -175,6 +175,8 @@ def describe(parts: Parts, weights: Mapping[str, float]) -> dict[str, float]:
         "violations": {name: part.cost.sum(1) for name, part in parts.items()},
         "turns": {name: part.turns.sum(1) for name, part in parts.items()},
     }
+    if all("tse" in part.outcome for part in parts.values()):
+        sums["tse"] = {name: part.outcome["tse"] for name, part in parts.items()}
     found = {
         what: _mean(torch.cat([values[reached[name]] for name, values in of.items()]))
         for what, of in sums.items()

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from dialog_gym.agents.learning.algorithm import option
 from dialog_gym.agents.learning.casebank import Cases
-from dialog_gym.agents.learning.demonstrators import demonstrated_episodes
 from dialog_gym.agents.learning.memory import Memory, Reading
 from dialog_gym.agents.learning.rollout import Episodes, Evaluation, Rollout
+from dialog_gym.agents.lm.demonstrations import LMLogged, demonstrations
 from dialog_gym.agents.lm.evaluation import evaluate, values
 from dialog_gym.agents.lm.network import LanguageModel
 from dialog_gym.agents.lm.playing import Seats, places_in_groups, play_all
 from dialog_gym.agents.lm.prompts import opened_by, system_message
+from dialog_gym.agents.lm.reasoning import LMTasks, score_gradients
 from dialog_gym.agents.lm.recall import CaseReader, new_reader, opening_of
 from dialog_gym.agents.lm.server import ServerEngine
 from dialog_gym.agents.lm.transcript import Judge, Shape, Transcript, as_rollout, written
@@ -33,7 +34,6 @@ from dialog_gym.lm.engine_llama import unfit
 from dialog_gym.lm.engine_session import context_length
 from dialog_gym.lm.loading import ADAPTER, Loaded, load, plain_model, quiet
 from dialog_gym.noise import mix
-from dialog_gym.rollout import play
 
 MODEL, VALUE = "model", "value.safetensors"
 
@@ -126,7 +126,7 @@ class LMPolicy:
         seeds = [int(seed) for seed in episodes.seeds]
         # those of a group share the customer's seed, and must not share the agent's
         keys = [mix(run, s, n) for s, n in zip(seeds, places_in_groups(episodes.group), strict=True)]
-        self._read_weights()
+        self.read_weights()
         games = self.env(episodes.scenario).begin_many(episodes.tasks.tolist(), seeds)
         played: list[tuple[Transcript, Episode]] = []
         for first in range(0, len(games), self.config.lockstep):
@@ -136,7 +136,7 @@ class LMPolicy:
                 seats.begin(row, self.transcript(game.observation))
             play_all(games[part], seats)
             played += zip(seats.transcripts, games[part], strict=True)
-        rollout = as_rollout(played, episodes.group, self.shape, self._judge())
+        rollout = as_rollout(played, episodes.group, self.shape, self.judge())
         if self.reader is None:
             return rollout
         return self.reader.annotated(rollout, games, [self._system(game.observation) for game in games])
@@ -168,17 +168,38 @@ class LMPolicy:
         """
         return Seats(self.engine(), self.chat, self.sampling(temperature), keys, self.shape.context)
 
-    def sampling(self, temperature: float) -> Sampling:
-        """How turns are sampled."""
-        return Sampling(self.chat.stop, self.config.max_new_tokens, temperature)
+    def say_once(
+        self, transcripts: Sequence[Transcript], keys: Sequence[int], temperature: float, longest: int = 0
+    ) -> list[str]:
+        """The assistant's next turn in each of some dialogues, with the weights of now; then all leave.
+
+        Args:
+            transcripts: Dialogues; the turns become part of them.
+            keys: Each dialogue's randomness.
+            temperature: 0 takes the likeliest token.
+            longest: Most tokens of a turn; 0: as in dialogues.
+        """
+        self.read_weights()
+        sampling, said = self.sampling(temperature, longest), []
+        for first in range(0, len(keys), self.config.lockstep):
+            part = slice(first, first + self.config.lockstep)
+            seats = Seats(self.engine(), self.chat, sampling, keys[part], self.shape.context)
+            for row, transcript in enumerate(transcripts[part]):
+                seats.begin(row, transcript)
+            said += seats.speak(range(len(keys[part])))
+        return said
+
+    def sampling(self, temperature: float, longest: int = 0) -> Sampling:
+        """How turns of at most ``longest`` tokens (0: the usual ones) are sampled."""
+        return Sampling(self.chat.stop, longest or self.config.max_new_tokens, temperature)
 
     def engine(self) -> Engine:
-        """The sampler; where there is one already, see `_read_weights`."""
+        """The sampler; where there is one already, see `read_weights`."""
         if self._engine is None:
             self._engine = self._new_engine()
         return self._engine
 
-    def _read_weights(self) -> None:
+    def read_weights(self) -> None:
         """Have an earlier engine read the weights again: they may have been trained since."""
         if self._engine is not None:
             self._engine.refresh()
@@ -203,32 +224,17 @@ class LMPolicy:
         about, rules = observation.profile, observation.guidelines
         return system_message(about, rules, dialect=dialect, style=style, opened=opened_by(dialogue))
 
-    def _judge(self) -> Judge:
+    def judge(self) -> Judge:
+        """Gives the rewards of finished episodes."""
         return Judge(self.domain, language=self.config.language_rewards)
 
     def demonstrations(self, count: int, seed: int, scenario: str = "proactive_sale") -> Rollout:
-        """Calls of the mixed population. Nothing was sampled, so their log-probabilities are 0.
+        """Calls of the mixed population; see `dialog_gym.agents.lm.demonstrations`."""
+        return demonstrations(self, count, seed, scenario)
 
-        A call that outgrows the context is cut off before the first turn that does not fit.
-        """
-        place: dict[str, Any] = {"split": self.config.split, "level": self.config.level}
-        calls = demonstrated_episodes(count, seed=seed, scenario=scenario, domain=self.domain, **place)
-        played = []
-        for episode, _, agent in calls:
-            play(episode, agent)
-            played.append((self._demonstration(episode), episode))
-        return as_rollout(played, np.arange(count), self.shape, self._judge())
-
-    def _demonstration(self, episode: Episode) -> Transcript:
-        found = self.transcript(episode.observation._replace(dialogue=tuple(episode.record)))
-        while len(found.ids) > self.shape.context and found.spoken:
-            del found.ids[found.spoken.pop().start :]
-        if not found.spoken:
-            raise DialogGymError(
-                f"a prompt has {len(found.ids)} tokens, but a dialogue may have {self.shape.context}: "
-                "use the compact prompt, or a longer context"
-            )
-        return found
+    def logged(self, count: int, seed: int, scenario: str = "proactive_sale") -> LMLogged:
+        """Calls of the mixed population, any turn of which can be answered anew."""
+        return LMLogged(self, count, seed, scenario)
 
     # -- learning
 
@@ -245,6 +251,15 @@ class LMPolicy:
     def values(self, rollout: Rollout) -> Tensor:
         """Expected return before each turn, without gradients."""
         return values(self.module, rollout, self._precision())
+
+    def reasoning(self, split: str) -> LMTasks:
+        """MORE's reasoning tasks on a split's customers."""
+        return LMTasks(self, split)
+
+    def score_gradients(self, rollout: Rollout) -> Tensor:
+        """Gradient of each dialogue's log-likelihood in the output layer's weights, float32[D, V * H]."""
+        temperature = self.config.temperature or 1.0
+        return score_gradients(self.module, rollout, temperature, self._precision())
 
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.module.device.type, torch.bfloat16, enabled=self.half_precision())

@@ -101,8 +101,8 @@ def as_rollout(
     Args:
         played: Transcripts and what became of them.
         group: int64[D].
-        shape: Sizes of the arrays.
-        judge: Gives the rewards of an episode's turns.
+        shape: Sizes of the arrays; of longer dialogues, they hold the last turns.
+        judge: Gives the rewards of an episode's turns, no more than the arrays hold.
 
     Raises:
         DialogGymError: the simulator failed in every dialogue.
@@ -118,11 +118,16 @@ def as_rollout(
         logprob=logprob,
         mask=mask,
         rewards={name: _by_turn([[r[name] for r in turns] for turns in rewards], shape) for name in names},
-        cost=_by_turn([[sum(c.values()) for c in episode.costs] for _, episode in kept], shape),
+        cost=_by_turn([_violations(episode)[-shape.turns :] for _, episode in kept], shape),
         group=torch.from_numpy(np.asarray(group, np.int64)[valid]),
         outcome=_outcome([episode for _, episode in kept]),
         inputs=inputs,
     )
+
+
+def _violations(episode: Episode) -> list[float]:
+    """Rules broken in each turn."""
+    return [sum(costs.values()) for costs in episode.costs]
 
 
 def decisions(transcripts: Sequence[Transcript], shape: Shape) -> tuple[dict[str, Tensor], Tensor, Tensor]:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from dialog_gym import plugins
+from dialog_gym.act_view import ActView
 from dialog_gym.acts import format_acts
 from dialog_gym.agents.base import Agent
 from dialog_gym.agents.learning.card import AgentCard
@@ -16,7 +17,7 @@ from dialog_gym.agents.net.network import Network
 from dialog_gym.agents.net.policy import NetConfig, NetPolicy
 from dialog_gym.agents.net.recall import preference
 from dialog_gym.agents.net.strategy import StrategyNetwork, allowed_strategies, thought_of
-from dialog_gym.core import ActView, DialogGymError, Observation, Turn
+from dialog_gym.core import DialogGymError, Observation, Turn
 
 GREEDY, SAMPLED = 0.0, 1.0
 

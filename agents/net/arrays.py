@@ -65,14 +65,14 @@ class ArrayDialogues:
         turns = Turns({name: np.array(values) for name, values in lanes.rewards().items()}, lanes.cost())
         ended = lanes.ended != RUNNING
         if ended.any():
-            self._keep(ended)
+            self.leave(ended)
         return turns
 
     def _facts_at_end(self) -> dict[str, np.ndarray]:
         return {**self.lanes.facts(), "truncated": self.lanes.ended == END["max_turns"]}
 
-    def _keep(self, ended: np.ndarray) -> None:
-        """Write down how some dialogues ended and go on with the others."""
+    def leave(self, ended: np.ndarray) -> None:
+        """Write down how some dialogues, bool[n], ended or stand, and go on with the others."""
         for name, values in self._facts_at_end().items():
             if name not in self.outcome:
                 self.outcome[name] = np.zeros(int(self.rows.max()) + 1, values.dtype)

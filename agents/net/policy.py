@@ -18,7 +18,7 @@ from dialog_gym.agents.learning.rollout import Episodes, Evaluation, Rollout
 from dialog_gym.agents.learning.scaffold import HEADS
 from dialog_gym.agents.net import reasoning, recall
 from dialog_gym.agents.net.arrays import ArrayDialogues
-from dialog_gym.agents.net.demonstrations import demonstrate_actions
+from dialog_gym.agents.net.demonstrations import NetLogged, demonstrate_actions
 from dialog_gym.agents.net.network import Network
 from dialog_gym.agents.net.strategy import PlannedDialogues, StrategyNetwork, strategic
 from dialog_gym.core import DialogGymError
@@ -141,10 +141,7 @@ class NetPolicy:
         dialogues = self.dialogues(episodes.scenario)
 
         def act(view: Any, turn: int) -> tuple[Tensor, Tensor, Tensor]:
-            taken = actions[view.rows, turn]
-            if isinstance(dialogues, PlannedDialogues):
-                taken = dialogues.name(taken)
-            action = torch.from_numpy(np.ascontiguousarray(taken))
+            action = self._given(dialogues, actions[view.rows, turn])
             seen = torch.from_numpy(view.observation), torch.from_numpy(view.allowed)
             with torch.inference_mode():
                 chosen = self.module.decide(*seen, action, None)
@@ -154,7 +151,31 @@ class NetPolicy:
 
         return self._play(episodes, act)
 
-    def _play(self, episodes: Episodes, act: Any) -> Rollout:
+    def reply(
+        self, episodes: Episodes, actions: np.ndarray, turns: Tensor, generator: torch.Generator
+    ) -> Rollout:
+        """Dialogues in which given actions, int64[D, T, K], are taken, but a turn of each, int64[D], is sampled.
+
+        They go no further.
+        """
+        dialogues = self.dialogues(episodes.scenario)
+
+        def act(view: Any, turn: int) -> tuple[Tensor, Tensor, Tensor]:
+            action, logprob, made = self._act(view, generator)
+            now = turns[torch.from_numpy(view.rows)] == turn
+            given = self._given(dialogues, actions[view.rows, turn])
+            return torch.where(now[:, None], action, given), logprob, made
+
+        return self._play(episodes, act, turns.numpy())
+
+    @staticmethod
+    def _given(dialogues: ArrayDialogues, taken: np.ndarray) -> Tensor:
+        """int64[n, K], actions that were taken, with the strategies they carry out where there are any."""
+        named = dialogues.name(taken) if isinstance(dialogues, PlannedDialogues) else taken
+        return torch.from_numpy(np.ascontiguousarray(named))
+
+    def _play(self, episodes: Episodes, act: Any, last: np.ndarray | None = None) -> Rollout:
+        """Dialogues to their ends, or to a last turn, int64[D]."""
         dialogues, count = self.dialogues(episodes.scenario), len(episodes.tasks)
         dialogues.begin(episodes.tasks, episodes.seeds)
         extra = dialogues.act_level.language_rewards if self.config.language_rewards else ()
@@ -165,6 +186,8 @@ class NetPolicy:
             action, logprob, made = act(view, turn)
             turns = dialogues.step(action.numpy())
             record.write(turn, view, (action, logprob, made), turns)
+            if last is not None and (last[dialogues.rows] == turn).any():
+                dialogues.leave(last[dialogues.rows] == turn)
             turn += 1
         found = record.rollout(dialogues.outcome, episodes.group)
         return strategic(found) if self.config.strategies else found
@@ -175,6 +198,10 @@ class NetPolicy:
         found = demonstrate_actions(count, self.domain, seed=seed, **place)
         group = np.arange(count)
         return self.replay(Episodes(scenario, found.tasks, found.seeds, group), found.actions)
+
+    def logged(self, count: int, seed: int, scenario: str = "proactive_sale") -> NetLogged:
+        """Calls of the mixed population, any turn of which can be answered anew."""
+        return NetLogged(self, count, seed, scenario)
 
     # -- remembering
 

@@ -7,7 +7,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from dialog_gym.core import ActView, DialogGymError, Task
+from dialog_gym.act_view import ActView
+from dialog_gym.core import DialogGymError, Task
 from dialog_gym.envs.dialogue_env import make_domain
 from dialog_gym.envs.episode import (
     RESET_OPTIONS,

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dialog_gym.core import ActView, Dialogue, DialogueAct, Domain, EndReason, Step, Task, Turn
+from dialog_gym.act_view import ActView
+from dialog_gym.core import Dialogue, DialogueAct, Domain, EndReason, Step, Task, Turn
 
 
 class Lanes(Protocol):

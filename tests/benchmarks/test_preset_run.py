@@ -209,4 +209,23 @@ def test_the_shipped_presets_can_be_trained():
         for course in preset.courses:
             assert len({learner.name for learner in course.learners}) == len(course.learners)
     assert {one.course.backbone for one in trainees(QUICK.without("lm"))} == {"net"}
-    assert len(trainees(FULL)) == 10 * len(presets.NET_LEARNERS) + len(presets.LM_LEARNERS)
+    assert len(trainees(FULL)) == 3 * len(presets.LM_LEARNERS) + 10 * len(
+        presets.NET_LEARNERS + presets.NET_ABLATIONS
+    )
+    assert {one.learner.algorithm for one in trainees(QUICK) if one.course.backbone == "lm"} == {
+        "sft", "grpo", "more"
+    }  # fmt: skip
+    assert all(bool(one.variant) == (one in presets.NET_ABLATIONS) for one in FULL.courses[1].learners)
+
+
+def test_a_part_of_a_preset():
+    def names(*chosen):
+        found = FULL.only(chosen)
+        return found.agents, sorted({f"{one.learner.name}-{one.course.backbone}" for one in trainees(found)})
+
+    assert names("more-net", "scripted") == (("scripted",), ["more-net", "sft-net"])
+    assert names("grpo") == ((), ["grpo-lm", "grpo-net", "sft-lm", "sft-net"])
+    assert names("more-uniform", "sft-lm") == ((), ["more-uniform-net", "sft-lm", "sft-net"])
+    assert names("lm")[1] == ["grpo-lm", "more-lm", "sft-lm"]
+    with pytest.raises(DialogGymError, match="preset full has no 'moer'; did you mean 'more'"):
+        FULL.only(["moer"])

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
 from types import SimpleNamespace
@@ -9,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from dialog_gym.core import END_REASONS, RUNNING, ActView, DialogueAct, EndReason, Scalar, Step, Task
+from dialog_gym.act_view import ActView
+from dialog_gym.core import END_REASONS, RUNNING, DialogueAct, EndReason, Scalar, Step, Task
 from dialog_gym.domains.credit.claims import acts_of, read_turn
 from dialog_gym.domains.credit.dynamics import Dynamics, named_noise
 from dialog_gym.domains.credit.features import ActWindow
@@ -18,8 +20,8 @@ from dialog_gym.domains.credit.ontology import (
     OBJECTIONS,
     TOPICS,
 )
-from dialog_gym.domains.credit.shoppers import SCENARIOS, STYLES
-from dialog_gym.domains.credit.state import AgentTurn, Reply, State
+from dialog_gym.domains.credit.shoppers import SCENARIOS, STYLES, Shoppers
+from dialog_gym.domains.credit.state import AgentTurn, Reply, State, columns
 from dialog_gym.domains.credit.strategies import StrategyBook
 from dialog_gym.domains.credit.tracker import VIOLATIONS, stage_list
 from dialog_gym.domains.credit.truth import Truth
@@ -32,6 +34,23 @@ _SHOWN = (
 )  # fmt: skip
 """The fields that people are shown of a state, and those that stages and TSE are computed from."""
 _SNAPSHOT = attrgetter(*_SHOWN)
+
+
+@dataclass(frozen=True)
+class Starts:
+    """N dialogues ready to begin."""
+
+    shoppers: Shoppers
+    state: State
+    profile: np.ndarray
+    """float32[N, F], visible profile features."""
+    noise: np.ndarray
+    """float64[max_turns, len(NOISE), N]."""
+
+    @cached_property
+    def columns(self) -> list[list[Any]]:
+        """The state as Python lists."""
+        return columns(self.state)
 
 
 class CreditDialogue:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from hashlib import sha256
 from importlib.resources import files
@@ -13,7 +13,7 @@ import numpy as np
 
 from dialog_gym.core import DialogGymError, DialogueAct, Task, Turn
 from dialog_gym.domains.credit.agent_wording import word_assistant
-from dialog_gym.domains.credit.dialogue import CreditDialogue
+from dialog_gym.domains.credit.dialogue import CreditDialogue, Starts
 from dialog_gym.domains.credit.difficulty import Axes, axes
 from dialog_gym.domains.credit.dynamics import Dynamics, noise_block
 from dialog_gym.domains.credit.features import ActionMask, ActWindow, Features, profile_features
@@ -25,7 +25,7 @@ from dialog_gym.domains.credit.reasoning_tasks import ClosedTasks
 from dialog_gym.domains.credit.rulebook import load_rulebook
 from dialog_gym.domains.credit.samples import AGENT_SAMPLES, USER_SAMPLES
 from dialog_gym.domains.credit.shoppers import SCENARIOS, Shoppers
-from dialog_gym.domains.credit.state import State, columns, one, start_arrays
+from dialog_gym.domains.credit.state import State, one, start_arrays
 from dialog_gym.domains.credit.strategies import StrategyBook
 from dialog_gym.domains.credit.tasks import TaskSpace, default_styles, draw_tasks, read_task, write_task
 from dialog_gym.domains.credit.truth import truth_of
@@ -35,23 +35,6 @@ from dialog_gym.ops import ARRAYS, SCALAR
 
 MAX_TURNS = 12
 DEFAULT_LEVEL = 3
-
-
-@dataclass(frozen=True)
-class Starts:
-    """N dialogues ready to begin."""
-
-    shoppers: Shoppers
-    state: State
-    profile: np.ndarray
-    """float32[N, F], visible profile features."""
-    noise: np.ndarray
-    """float64[max_turns, len(NOISE), N]."""
-
-    @cached_property
-    def columns(self) -> list[list[Any]]:
-        """The state as Python lists."""
-        return columns(self.state)
 
 
 class CreditDomain:

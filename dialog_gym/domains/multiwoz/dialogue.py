@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from dialog_gym.core import END_REASONS, RUNNING, ActView, DialogueAct, EndReason, Scalar, Step, Task
+from dialog_gym.act_view import ActView
+from dialog_gym.core import END_REASONS, RUNNING, DialogueAct, EndReason, Scalar, Step, Task
 from dialog_gym.domains.multiwoz import bits
 from dialog_gym.domains.multiwoz.claims import TurnReader, acts_of
 from dialog_gym.domains.multiwoz.ontology import DOMAINS

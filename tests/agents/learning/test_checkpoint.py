@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dialog_gym.agents.learning import runs
+from dialog_gym.agents.learning import checkpoint, runs
 from dialog_gym.agents.learning.card import read_card
 from dialog_gym.agents.learning.run_log import read_metrics
 from dialog_gym.agents.learning.run_options import RunOptions
@@ -103,7 +104,7 @@ def test_a_run_interrupted_anywhere_ends_with_the_same_bytes(algorithm, sft, who
 PROGRAM = """
 import sys
 from pathlib import Path
-from dialog_gym.agents.learning import runs
+from dialog_gym.agents.learning import checkpoint, runs
 from dialog_gym.agents.learning.run_options import RunOptions
 
 class Watch:
@@ -223,6 +224,23 @@ def test_going_on_with_other_options(changes, line, sft, whole):
     with pytest.raises(DialogGymError, match=line) as caught:
         runs.run(options(out=whole["ppo"], sft=sft, **wanted), Watch())
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_from_before_an_option_existed_goes_on_where_it_has_its_default(sft, whole, tmp_path):
+    folder = tmp_path / "earlier"
+    shutil.copytree(whole["ppo"], folder)
+    made = torch.load(folder / checkpoint.CHECKPOINT, weights_only=True)
+    before = {name: value for name, value in made["options"].items() if name not in ("reasoning", "clip_low")}
+    assert len(before) == len(made["options"]) - 2
+    torch.save(made | {"options": before}, folder / checkpoint.CHECKPOINT)
+    resumed = runs.run(options("ppo", folder, sft, resume=True), Watch())
+    assert resumed.finished and same(folder, whole["ppo"])
+    for changes, line in (
+        ({"model": {"hidden": 16, "reasoning": True}}, "was made with --reasoning False, not True"),
+        ({"config": PLAYED | {"clip_low": 0.1}}, "was made with --clip-low 0.2, not 0.1"),
+    ):
+        with pytest.raises(DialogGymError, match=line):
+            runs.run(options("ppo", folder, sft, resume=True, **changes), Watch())
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,9 @@ NO_LEARNING = (
 
 
 def compare(rows: Sequence[Row], seed: int) -> Pairs:
-    """Paired differences of every two agents on every compared metric.
+    """Paired differences of every two agents on every metric that both are compared on.
+
+    Ablations are compared with agents that were trained on the same backbone only.
 
     Raises:
         DialogGymError: two agents did not play the same episodes.
@@ -37,8 +39,11 @@ def compare(rows: Sequence[Row], seed: int) -> Pairs:
     pairs: Pairs = {}
     for first, second in combinations(rows, 2):
         a, b = first.matrix, second.matrix
-        if a is None or b is None:
+        apart = first.result.backbone != second.result.backbone and (first.variant or second.variant)
+        if a is None or b is None or apart:
             continue
+        names = [name for name in a.names if name in b.names]
+        a, b = a.only(names), b.only(names)
         rows_a, rows_b = align(first.keys, second.keys)
         differences = paired_differences(
             a.values[:, rows_a], b.values[:, rows_b], a.weights[:, rows_a], b.weights[:, rows_b],
@@ -159,7 +164,8 @@ def _run_of(header: StoreHeader) -> dict[str, Any]:
 
 
 def write_board_report(board: Board, out: Path, reproduce: str = "") -> Path:
-    """The HTML report of a board."""
+    """The HTML report of a board, without its ablations."""
+    board = board.main()
     seed = board.rows[0].result.seed if board.rows else 0
     write_report(
         out,

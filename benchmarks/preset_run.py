@@ -115,7 +115,11 @@ def run_preset(
     ]
     learnt = [job for pair in zip(training, after, strict=True) for job in pair]
     found = run_jobs([*learnt, *without], workers=workers, on_status=on_status)
-    players: list[Played] = [found[job.name] for job in (*without, *after)]
+    players: list[Played] = [found[job.name] for job in without]
+    players += [
+        found[job.name]._replace(variant=one.learner.variant)
+        for one, job in zip(learners, after, strict=True)
+    ]
     return write_board(players, suite, folder, seed)
 
 

@@ -11,8 +11,9 @@ from dialog_gym import stats
 from dialog_gym.benchmarks.board import Row
 from dialog_gym.benchmarks.report_dialogues import sample
 from dialog_gym.benchmarks.suite import Suite
-from dialog_gym.benchmarks.training_runs import Training, TrainingRun, learning_curves, read_log
+from dialog_gym.benchmarks.training_runs import Training, TrainingRun, learning_curves, read_log, reasoning
 from dialog_gym.core import DialogGymError, Result, Trajectory
+from dialog_gym.language import LANGUAGE_REWARDS
 from dialog_gym.metrics import Matrix, rows_matrix
 
 DIALOGUES_KEPT = 60
@@ -30,6 +31,8 @@ class Played(NamedTuple):
     training: Training | None = None
     folder: Path | None = None
     """Of the trained agent, where it is at hand."""
+    variant: str = ""
+    """What an ablation or control arm is called."""
 
 
 def played(
@@ -65,17 +68,21 @@ def _identity(agent: Played) -> str:
 
 
 def _names(groups: Sequence[list[Played]]) -> list[str]:
-    """The algorithm, and where one is trained in several ways, the options that differ."""
+    """The algorithm with its variant, and where one is trained in several ways, the options that differ."""
     found = []
     for runs in groups:
         training = runs[0].training
         if training is None:
             found.append(runs[0].result.agent)
             continue
+        if variant := runs[0].variant:
+            found.append(f"{training.algorithm} [{variant}]")
+            continue
         rivals = [
             other.training.row_options()
             for (other, *_) in groups
             if other.training
+            and not other.variant
             and (other.training.algorithm, other.training.backbone) == (training.algorithm, training.backbone)
         ]
         own = training.row_options()
@@ -99,10 +106,8 @@ def _row(name: str, runs: list[Played], suite: Suite) -> Row:
         first.matrix.clusters[order[0][0]],
     )
     result = _result(name, runs, matrix)
-    compared = [matrix.names.index(metric) for metric in suite.compared]
-    kept = matrix._replace(
-        names=suite.compared, values=matrix.values[:, :, compared], weights=matrix.weights[:, :, compared]
-    )
+    spoken = LANGUAGE_REWARDS if first.training else ()
+    kept = matrix.only([*suite.compared, *(name for name in spoken if name in matrix.names)])
     row = Row(result, kept, keys, first.sample)
     row.runs = [_training_run(row.name, run, suite) for run in runs if run.training]
     if folders := [run.folder for run in runs if run.folder]:
@@ -143,4 +148,6 @@ def _training_run(name: str, run: Played, suite: Suite) -> TrainingRun:
         scores={metric: run.result.scores[metric].value for metric in suite.compared},
         trajectories=run.result.trajectories,
         log=read_log(run.folder) if run.folder else None,
+        variant=run.variant,
+        reasoning=reasoning(run.folder) if run.folder else {},
     )

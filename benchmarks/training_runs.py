@@ -5,19 +5,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
+from pydantic import Field
 
 from dialog_gym import plugins
 from dialog_gym.agents.learning.card import CARD, read_card
 from dialog_gym.agents.learning.run_log import read_metrics
+from dialog_gym.benchmarks.curves import Curve, Spread, curve, spread
 from dialog_gym.core import Record
 
 SEED_ONLY: Final = ("seed", "init")
 """Options in which runs of one row of the board may differ: the start is of the same seed."""
-CURVES: Final = ("conversion", "violations", "reward")
-"""What is measured on validation tasks while agents learn."""
-POINTS: Final = 41
-"""Of a curve."""
+REASONING: Final = ("mac", "pnr", "mac_unseen", "pnr_unseen")
+"""Shares of exact answers to MORE's reasoning tasks, also on combinations that are kept out of training."""
+CURVES: Final[Mapping[str, str]] = {
+    **{name: f"validation_{name}" for name in ("conversion", "violations", "reward", "tse")},
+    "mac": "mac", "pnr": "pnr",
+}  # fmt: skip
+"""What is measured on validation tasks while agents learn, and what it is called in their logs."""
 START_FOLDER: Final = "sft"
 """Where a run keeps the agent that it began with, if it trained that one itself."""
 
@@ -58,20 +62,10 @@ class TrainingRun(Record):
     """Of this run alone."""
     trajectories: str | None
     log: Log | None
-
-
-class Curve(Record):
-    """A measure against environment steps, over the seeds of a row."""
-
-    agent: str
-    """The row's name."""
-    metric: str
-    env_steps: tuple[float, ...]
-    mean: tuple[float, ...]
-    low: tuple[float, ...]
-    """The lowest seed."""
-    high: tuple[float, ...]
-    """The highest seed."""
+    variant: str = ""
+    """What an ablation or control arm is called."""
+    reasoning: Mapping[str, Spread] = Field(default_factory=dict)
+    """By metric, see `reasoning`."""
 
 
 def training_of(agent: Any) -> Training | None:
@@ -116,29 +110,14 @@ def read_log(folder: Path) -> Log | None:
 
 
 def learning_curves(agent: str, folders: Sequence[Path]) -> list[Curve]:
-    """The curves of a row over its seeds; none for agents that learnt from demonstrations only.
-
-    Runs measure at steps of their own, so all are read off at the same steps, straight lines in between, as
-    far as the shortest run goes.
-    """
+    """The curves of a row over its seeds; none for agents that learnt from demonstrations only."""
     logs = [read_metrics(folder) for folder in folders]
-    end = min((max((line["env_steps"] for line in log), default=0) for log in logs), default=0)
-    if end <= 0:
-        return []
-    steps = np.linspace(0.0, end, POINTS)
-    found = []
-    for metric in CURVES:
-        points = [_points(log, f"validation_{metric}") for log in logs]
-        if all(len(x) for x, _ in points):
-            seeds = np.array([np.interp(steps, x, y) for x, y in points])
-            sides = (seeds.mean(axis=0), seeds.min(axis=0), seeds.max(axis=0))
-            mean, low, high = (tuple(np.round(side, 6).tolist()) for side in sides)
-            found.append(
-                Curve(agent=agent, metric=metric, env_steps=tuple(steps), mean=mean, low=low, high=high)
-            )
-    return found
+    found = [curve(agent, metric, logs, logged) for metric, logged in CURVES.items()]
+    return [one for one in found if one is not None]
 
 
-def _points(log: Sequence[Mapping[str, Any]], metric: str) -> tuple[list[float], list[float]]:
-    known = [(line["env_steps"], line[metric]) for line in log if line.get(metric) is not None]
-    return [x for x, _ in known], [y for _, y in known]
+def reasoning(folder: Path) -> dict[str, Spread]:
+    """How exact a run's answers to reasoning tasks were, see `curves.spread`; empty where none were asked."""
+    log = read_metrics(folder)
+    found = {metric: spread(log, metric) for metric in REASONING}
+    return {metric: one for metric, one in found.items() if one is not None}

@@ -17,6 +17,7 @@ import typer
 import dialog_gym
 from dialog_gym import (
     cli_board,
+    cli_curves,
     cli_evaluate,
     cli_judge,
     cli_play,
@@ -42,6 +43,7 @@ app.command("replay")(cli_evaluate.replay)
 app.command("judge")(cli_judge.judge)
 app.command("leaderboard")(cli_board.leaderboard)
 app.command("report")(cli_board.report)
+app.command("curves")(cli_curves.curves)
 app.command("matrix")(cli_simulators.matrix)
 app.command("transfer")(cli_transfer.transfer)
 app.command("list")(cli_plugins.list_plugins)

@@ -64,11 +64,15 @@ def leaderboard(
     ] = "",
     seed: Seed = 0,
     workers: Workers = None,
-    out: Annotated[Path, typer.Option(help="Folder for dialogues and board.", metavar="DIR")] = Path(
-        "runs/leaderboard"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for dialogues and board; default runs/leaderboard.", metavar="DIR"),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Keep what an earlier run finished.")] = False,
-    show: Annotated[bool, typer.Option("--show", help="Print the shipped board; nothing is played.")] = False,
+    show: Annotated[
+        bool,
+        typer.Option("--show", help="Print the shipped board, or that of --out; nothing is played."),
+    ] = False,
     report_file: Annotated[
         Path | None, typer.Option("--report", help="Also write an HTML report.", metavar="FILE")
     ] = None,
@@ -86,16 +90,17 @@ def leaderboard(
     named = _listed(agents)
     if only and preset is None:
         raise DialogGymError("--only chooses from a preset; give --preset, too")
+    folder = out or Path("runs/leaderboard")
     if show:
-        board = show_board(suite)
+        board = show_board(suite, out)
     elif preset is not None:
         board = preset_board(
-            preset, load_suite(suite), named, lm=lm, only=_listed(only), episodes=episodes, seed=seed, workers=workers,
-            folder=out, resume=resume,
+            preset, load_suite(suite), named, lm=lm, only=_listed(only), episodes=episodes, seed=seed,
+            workers=workers, folder=folder, resume=resume,
         )  # fmt: skip
-        report_file = report_file or _default_report(out)
+        report_file = report_file or _default_report(folder)
     else:
-        board = _played(load_suite(suite), named or NO_LEARNING, episodes, out, seed, workers, resume)
+        board = _played(load_suite(suite), named or NO_LEARNING, episodes, folder, seed, workers, resume)
     if json:
         say_json(board.to_json())
     else:
@@ -117,6 +122,8 @@ def _for_people(board: "Board") -> str:
         shown.pop()
     left_out = ", ".join(others[len(shown) :])
     notes = [*board.notes(), *([f"not shown here: {left_out} (--json has all)"] if left_out else [])]
+    if ablations := len(board.ablations()):
+        notes.append(f"{ablations} ablations and control arms are not shown here (--json has them)")
     return "\n".join([text, *notes])
 
 

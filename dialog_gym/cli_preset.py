@@ -1,12 +1,15 @@
 """`dialog-gym leaderboard --preset NAME`: agents are trained, everybody plays, with lines about the jobs."""
 
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dialog_gym.cli_evaluate import again, put_aside
-from dialog_gym.cli_output import Failed, Interrupted, note
+from dialog_gym.cli_output import Failed, Interrupted, note, progress
 
 if TYPE_CHECKING:
     from dialog_gym.benchmarks.board import Board
@@ -64,11 +67,14 @@ def preset_board(
         if not resume:
             put_aside(folder / f"{default_store(config, agent).name}.gz")
             put_aside(folder / default_store(config, agent).name)
+    if preset.takes:
+        note(f"preset {name}: {preset.takes}; Ctrl-C stops in order, and --resume goes on")
     try:
-        board = run_preset(
-            preset, suite, folder, episodes=episodes, seed=seed, workers=workers, resume=resume,
-            on_status=JobLines(),
-        )  # fmt: skip
+        with job_progress() as on_status:
+            board = run_preset(
+                preset, suite, folder, episodes=episodes, seed=seed, workers=workers, resume=resume,
+                on_status=on_status,
+            )  # fmt: skip
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; what is finished is in {folder}; go on with: {again()}") from None
     except JobFailed as failure:
@@ -76,6 +82,23 @@ def preset_board(
         raise Failed(f"{failure}; go on with: {again()}{without}") from failure
     note(f"agents, dialogues and board: {folder}")
     return board
+
+
+@contextmanager
+def job_progress() -> Iterator[Callable[["Status"], None]]:
+    """Lines about jobs and, where stderr is a terminal, a bar over all of them."""
+    lines = JobLines()
+    if not sys.stderr.isatty():
+        yield lines
+        return
+    with progress("all jobs, per cent") as update:
+
+        def tell(status: "Status") -> None:
+            lines(status)
+            done = len(status.finished) + sum(status.running.values())
+            update(int(100 * done / max(status.total, 1)), 100)
+
+        yield tell
 
 
 class JobLines:

@@ -80,6 +80,12 @@ class Matrix(NamedTuple):
     strata: NDArray[np.str_]
     clusters: NDArray[np.str_]
 
+    def only(self, names: Sequence[str]) -> "Matrix":
+        """Some of the metrics; values and weights may have an axis of training seeds before the others."""
+        index = [self.names.index(name) for name in names]
+        values, weights = self.values[..., index], self.weights[..., index]
+        return self._replace(names=tuple(names), values=values, weights=weights)
+
 
 def metric_set(domain: str | None = None) -> dict[str, Metric]:
     """The built-in metrics by name, in board order.

@@ -56,6 +56,16 @@ class Paired(Record):
     relative_high: float
     p_superior: float
 
+    def reversed(self) -> "Paired":
+        """Agent B minus agent A; the lift is then relative to A."""
+        lifts = (self.relative, self.relative_high, self.relative_low)
+        known = all(lift > -1 for lift in lifts)
+        relative, low, high = (1 / (1 + lift) - 1 if known else math.nan for lift in lifts)
+        return Paired(
+            difference=-self.difference, low=-self.high, high=-self.low, n=self.n, relative=relative,
+            relative_low=low, relative_high=high, p_superior=1 - self.p_superior,
+        )  # fmt: skip
+
 
 def scores(
     values: ArrayLike,

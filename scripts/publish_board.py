@@ -38,7 +38,7 @@ def check(board: Board) -> None:
 
 
 def publish(folder: Path, root: Path = ROOT, *, suite_name: str = "credit-v1") -> None:
-    """Copy ``board.json`` of a folder to the package's results, and the table to the README.
+    """Copy ``board.json`` of a folder to the package's results, and the ranked table to the README.
 
     Raises:
         DialogGymError: the board may not be shipped.
@@ -50,7 +50,7 @@ def publish(folder: Path, root: Path = ROOT, *, suite_name: str = "credit-v1") -
     before, _, rest = readme.read_text("utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     _replace(root / f"benchmarks/results/{suite_name}.json", text)
-    _replace(readme, f"{before}{BEGIN}\n{board.markdown()}\n{END}{after}")
+    _replace(readme, f"{before}{BEGIN}\n{board.main().markdown()}\n{END}{after}")
 
 
 def _replace(path: Path, text: str) -> None:

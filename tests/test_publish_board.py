@@ -23,7 +23,7 @@ def test_the_shipped_board_may_be_shipped_again(root, tmp_path):
     board.write(tmp_path / "board.json")
     SCRIPT["publish"](tmp_path, root)
     assert (root / "benchmarks/results/credit-v1.json").read_text() == (tmp_path / "board.json").read_text()
-    expected = f"# x\n<!-- board -->\n{board.markdown()}\n<!-- /board -->\nrest\n"
+    expected = f"# x\n<!-- board -->\n{board.main().markdown()}\n<!-- /board -->\nrest\n"
     assert (root / "README.md").read_text() == expected
 
 

@@ -37,6 +37,10 @@ class Backbone:
     """Environment steps of a run unless told otherwise."""
     validation: int
     """Dialogues of a validation unless told otherwise."""
+    needs: Mapping[str, str] = field(default_factory=dict)
+    """Options of the model that need something of the domain, and the attribute that it must have."""
+    sees_databases: bool = False
+    """Whether it is shown what a desk looks up; the profile is shown to all."""
     changes: Mapping[str, Values] = field(default_factory=dict)
     """Defaults of algorithms' options that are other than their own; those under ``""`` are for all."""
 
@@ -57,6 +61,22 @@ class Backbone:
             DialogGymError: naming the option and what it may be.
         """
         check(resolve_name(self.config_path)(**model))
+
+    def check_domain(self, domain: Any, model: Values) -> None:
+        """Find options of the model that a domain has nothing for.
+
+        Raises:
+            DialogGymError: naming the option and what the domain lacks.
+        """
+        if getattr(domain, "looks_up", False) and not self.sees_databases:
+            seeing = ", ".join(name for name, one in BACKBONES.items() if one.sees_databases)
+            raise DialogGymError(
+                f"backbone {self.name} is not shown the databases of domain {domain.name}: use {seeing}"
+            )
+        for option, attribute in self.needs.items():
+            if model.get(option) and not getattr(domain, attribute, None):
+                lacks = attribute.replace("_", " ")
+                raise DialogGymError(f"--{option}: domain {domain.name} has no {lacks}")
 
     def policy(self, domain: Any, model: Values, *, level: int, seed: int) -> "Policy":
         """A policy that has learnt nothing from dialogues of this shop.
@@ -92,6 +112,8 @@ NET = Backbone(
     config_path="dialog_gym.agents.net.policy:NetConfig",
     agent_path="dialog_gym.agents.net.agent:NetAgent",
     fixed=("hidden", "masked"),
+    needs={"strategies": "strategies", "reasoning": "closed_tasks"},
+    sees_databases=True,
     steps=1_000_000,
     validation=1_000,
 )
@@ -106,6 +128,17 @@ LM = Backbone(
     changes={
         "": {"learning_rate": 2e-4, "dialogues": 160, "minibatch": 16, "epochs": 1, "entropy": 0.002},
         "SFTConfig": {"learning_rate": 1e-3, "demonstrations": 3_000, "passes": 2},
+        "MOREConfig": {
+            "logged": 300,
+            "rounds": 1,
+            "customers": 16,
+            "answers": 4,
+            "imitated": 60,
+            "measured": 32,
+            "scaffold_rate": 6e-4,
+            "scaffold_minibatch": 16,
+            "scaffold_entropy": 0.002,
+        },
         "MementoConfig": {"learning_rate": 1e-3, "minibatch": 32, "epochs": 3, "neighbours": 4, "pool": 16},
     },
 )

@@ -105,13 +105,14 @@ def usual_weights(config: Any, domain: Any) -> dict[str, dict[str, float]]:
     """The weights that a configuration class has for a domain's rewards; empty if it has none.
 
     The credit shop's are the class's own. Elsewhere they are the environment's, but a broken rule is as dear
-    as in the shop, and what rewards wording keeps the class's weights.
+    as in the shop, and those of the usual ones that the class leaves out stay out; its further ones stay in.
     """
     found = {setting.name: setting.default for setting in settings.settings(config)}
     if "weights" not in found or domain.name == "credit":
         return {}
     kept = {name: weight for name, weight in found["weights"].items() if name not in WEIGHTS}
-    usual = {**domain.act_level.reward_weights, **kept}
+    own = domain.act_level.reward_weights.items()
+    usual = {name: weight for name, weight in own if name in found["weights"] or name not in WEIGHTS} | kept
     dear = {name: WEIGHTS[name] for name in ("violation",) if name in usual}
     return {"weights": usual | dear}
 

@@ -60,6 +60,7 @@ def run(options: RunOptions, watch: Watch) -> Outcome:
         domain = make_domain(options)
         config = make_config(kind, back, options, domain)
         back.check(options.model)
+        back.check_domain(domain, {**kind.model.get(back.name, {}), **options.model})
         check_folder(options)
         if kind.online and options.init is None and not goes_on(options):
             watch.note(f"no --init: supervised fine-tuning first, into {options.out / 'sft'}")

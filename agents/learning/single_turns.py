@@ -23,9 +23,7 @@ class Logged(Protocol):
     turns: Tensor
     """int64[N], the agent's turns in each."""
 
-    def replies(
-        self, calls: Tensor, turns: Tensor, group: np.ndarray, generator: torch.Generator
-    ) -> Rollout:
+    def replies(self, calls: Tensor, turns: Tensor, group: np.ndarray, generator: torch.Generator) -> Rollout:
         """Sampled replies, each a dialogue of one turn with the rewards of that turn.
 
         Args:
@@ -40,9 +38,7 @@ class Logged(Protocol):
 class SingleTurns(Played):
     """Replies to turns of logged calls, drawn anew for each iteration, until a budget of replies is used."""
 
-    def __init__(
-        self, policy: Policy, sampler: EpisodeSampler, steps: int, *, calls: int, seed: int
-    ) -> None:
+    def __init__(self, policy: Policy, sampler: EpisodeSampler, steps: int, *, calls: int, seed: int) -> None:
         """As its parent.
 
         Args:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dialog_gym.agents.learning.demonstrators import demonstrated_episodes
 from dialog_gym.agents.learning.rollout import Rollout
+from dialog_gym.agents.lm.playing import speak_once
 from dialog_gym.agents.lm.transcript import Transcript, as_rollout
 from dialog_gym.core import DialogGymError
 from dialog_gym.envs.episode import Episode, Said
@@ -66,9 +67,7 @@ class LMLogged:
             self._said[episode.task.id, episode.seed] = said
         self.turns = torch.tensor([len(said) for said in self._said.values()])
 
-    def replies(
-        self, calls: Tensor, turns: Tensor, group: np.ndarray, generator: torch.Generator
-    ) -> Rollout:
+    def replies(self, calls: Tensor, turns: Tensor, group: np.ndarray, generator: torch.Generator) -> Rollout:
         """Sampled replies, judged by the seven language measures with the logged reply as ROUGE's reference.
 
         A call is begun again and goes as it went, up to the turn that is answered anew.
@@ -82,7 +81,7 @@ class LMLogged:
         before = [len(transcript.spoken) for transcript in transcripts]
         run = int(torch.randint(2**62, (), generator=generator))
         keys = [mix(run, number) for number in range(len(games))]
-        spoken = self.policy.say_once(transcripts, keys, self.policy.config.temperature)
+        spoken = speak_once(self.policy, transcripts, keys, self.policy.config.temperature)
         for game, text in zip(games, spoken, strict=True):
             if game.ended_by is None:  # a simulator that fails ends a dialogue early
                 game.assistant(game.understand(text))

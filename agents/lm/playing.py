@@ -1,7 +1,7 @@
 """Dialogues of a language model in lock-step: their token ids, and an engine that has read them."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -106,6 +106,33 @@ def play_all(episodes: Sequence[Episode], seats: Seats) -> None:
         running = [row for row in running if episodes[row].ended_by is None]
         for row in running:
             seats.hear(row, heard(episodes[row]))
+
+
+def speak_once(
+    policy: Any,
+    transcripts: Sequence[Transcript],
+    keys: Sequence[int],
+    temperature: float,
+    longest: int | None = None,
+) -> list[str]:
+    """The assistant's next turn, no more than one, in each of some dialogues.
+
+    Args:
+        policy: An `LMPolicy`, which speaks with its present weights.
+        transcripts: Dialogues; the turns become part of them.
+        keys: Each dialogue's randomness.
+        temperature: 0 takes the likeliest token.
+        longest: Most tokens of a turn; default as in dialogues.
+    """
+    policy.read_weights()
+    sampling, said = policy.sampling(temperature, longest), list[str]()
+    for first in range(0, len(keys), policy.config.lockstep):
+        part = slice(first, first + policy.config.lockstep)
+        seats = Seats(policy.engine(), policy.chat, sampling, keys[part], policy.shape.context)
+        for row, transcript in enumerate(transcripts[part]):
+            seats.begin(row, transcript)
+        said += seats.speak(range(len(keys[part])))
+    return said
 
 
 def places_in_groups(group: np.ndarray) -> list[int]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -168,29 +167,8 @@ class LMPolicy:
         """
         return Seats(self.engine(), self.chat, self.sampling(temperature), keys, self.shape.context)
 
-    def say_once(
-        self, transcripts: Sequence[Transcript], keys: Sequence[int], temperature: float, longest: int = 0
-    ) -> list[str]:
-        """The assistant's next turn in each of some dialogues, with the weights of now; then all leave.
-
-        Args:
-            transcripts: Dialogues; the turns become part of them.
-            keys: Each dialogue's randomness.
-            temperature: 0 takes the likeliest token.
-            longest: Most tokens of a turn; 0: as in dialogues.
-        """
-        self.read_weights()
-        sampling, said = self.sampling(temperature, longest), []
-        for first in range(0, len(keys), self.config.lockstep):
-            part = slice(first, first + self.config.lockstep)
-            seats = Seats(self.engine(), self.chat, sampling, keys[part], self.shape.context)
-            for row, transcript in enumerate(transcripts[part]):
-                seats.begin(row, transcript)
-            said += seats.speak(range(len(keys[part])))
-        return said
-
-    def sampling(self, temperature: float, longest: int = 0) -> Sampling:
-        """How turns of at most ``longest`` tokens (0: the usual ones) are sampled."""
+    def sampling(self, temperature: float, longest: int | None = None) -> Sampling:
+        """How turns of at most ``longest`` tokens (default as in dialogues) are sampled."""
         return Sampling(self.chat.stop, longest or self.config.max_new_tokens, temperature)
 
     def engine(self) -> Engine:

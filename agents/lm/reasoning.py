@@ -18,6 +18,7 @@ from dialog_gym.agents.learning.rollout import Rollout
 from dialog_gym.agents.learning.scaffold import FORMAT, KINDS, by_kind
 from dialog_gym.agents.lm.attention import attention_in_blocks
 from dialog_gym.agents.lm.network import LanguageModel
+from dialog_gym.agents.lm.playing import speak_once
 from dialog_gym.agents.lm.prompts import system_message
 from dialog_gym.agents.lm.transcript import Shape, Transcript, decisions
 from dialog_gym.core import DialogGymError
@@ -61,7 +62,7 @@ class LMTasks:
         temperature = 0.0 if generator is None else self.policy.config.temperature
         transcripts = [Transcript(list(one.prompt)) for one in posed]
         keys = [mix(run, number) for number in range(len(posed))]
-        said = self.policy.say_once(transcripts, keys, temperature, LONGEST)
+        said = speak_once(self.policy, transcripts, keys, temperature, LONGEST)
         return self._rollout(posed, transcripts, said, answers)
 
     def solved(self, customers: Tensor) -> Rollout:
@@ -82,8 +83,8 @@ class LMTasks:
 
     def _pose(self, number: int, index: int) -> list[Posed]:
         task, chosen = self.domain.task(index, **self._place), self.policy.config
-        profile = task.profile.attributes
-        asked = questions(profile, self.domain.rulebook, self.domain.products[index % len(self.domain.products)])
+        profile, products = task.profile.attributes, self.domain.products
+        asked = questions(profile, self.domain.rulebook, products[index % len(products)])
         system = system_message(
             profile, task.guidelines, dialect=chosen.dialect, style=chosen.prompt, opened="user"
         )
@@ -141,7 +142,8 @@ def score_gradients(
         for row in range(len(rollout)):
             t, k = rollout.mask[row].nonzero(as_tuple=True)
             columns = (rollout.inputs["starts"][row][t] + k).to(module.device)
-            ids = rollout.inputs["ids"][row : row + 1, : int(rollout.inputs["lengths"][row])].to(module.device)
+            length = int(rollout.inputs["lengths"][row])
+            ids = rollout.inputs["ids"][row : row + 1, :length].to(module.device)
             logits, states = module(ids, torch.zeros_like(columns), columns - 1)
             slope = -torch.softmax(logits.float() / temperature, -1)
             slope[torch.arange(len(columns)), ids[0, columns]] += 1.0

@@ -77,13 +77,13 @@ class NetAgent(Agent):
             uniforms = torch.from_numpy(np.stack([rng.random(count, np.float32) for rng in rngs]))
         vectors = torch.from_numpy(np.stack([view.vector for view in views]))
         allowed = torch.from_numpy(np.stack([view.mask[: self.network.sizes[0]] != 0 for view in views]))
-        planned = isinstance(self.network, StrategyNetwork)
-        if planned:
-            allowed = torch.cat([allowed, allowed_strategies(observations)], 1)
+        names = self.network.names if isinstance(self.network, StrategyNetwork) else ()
+        if names:
+            allowed = torch.cat([allowed, allowed_strategies(observations, names)], 1)
         with torch.inference_mode():
             liked = preference(self.network, self.memory, vectors)
             actions = self.network.decide(vectors, allowed, None, uniforms, liked).action.tolist()
-        thoughts = [thought_of(action.pop(0)) if planned else None for action in actions]
+        thoughts = [thought_of(names[action.pop(0)]) if names else None for action in actions]
         said = [view.acts(action) for view, action in zip(views, actions, strict=True)]
         return [
             Turn(role="assistant", text=format_acts(acts), acts=acts, thought=thought)

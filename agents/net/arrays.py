@@ -33,9 +33,7 @@ class ArrayDialogues:
 
     lanes: Lanes
 
-    def __init__(
-        self, domain: Any, *, scenario: str, split: str, level: int, language: bool = False
-    ) -> None:
+    def __init__(self, domain: Any, *, scenario: str, split: str, level: int, language: bool = False) -> None:
         """Tasks are drawn when first played and kept; ``language`` adds rewards (`Lanes`)."""
         self.domain, self.language = domain, language
         self.act_level: ActLevel = domain.act_level

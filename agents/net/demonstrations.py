@@ -67,9 +67,7 @@ class NetLogged:
         self._found = demonstrate_actions(count, policy.domain, seed=seed, **place)
         self.turns = torch.from_numpy((self._found.actions[:, :, 0] >= 0).sum(1))
 
-    def replies(
-        self, calls: Tensor, turns: Tensor, group: np.ndarray, generator: torch.Generator
-    ) -> Rollout:
+    def replies(self, calls: Tensor, turns: Tensor, group: np.ndarray, generator: torch.Generator) -> Rollout:
         """Sampled turns with the measures of language that can be judged on acts, and `OF_A_TURN`."""
         found, index = self._found, calls.numpy()
         episodes = Episodes(self.scenario, found.tasks[index], found.seeds[index], group)

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dialog_gym.agents.learning.algorithm import option
+from dialog_gym.agents.learning.backbones import NET
 from dialog_gym.agents.learning.casebank import Cases
 from dialog_gym.agents.learning.memory import Memory, Reading
 from dialog_gym.agents.learning.rollout import Episodes, Evaluation, Rollout
@@ -52,16 +53,22 @@ class NetPolicy:
             domain: Where it plays.
             config: Shape and place.
             seed: Of the weights.
+
+        Raises:
+            DialogGymError: the domain has no strategies or reasoning tasks, and they are wanted.
         """
         self.domain, self.config = domain, config or NetConfig()
+        NET.check_domain(domain, asdict(self.config))
         act_level: ActLevel = domain.act_level
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             chosen = self.config
-            kind = StrategyNetwork if chosen.strategies else Network
-            self.module = kind(
-                act_level.size, act_level.nvec, act_level.uses, chosen.hidden, masked=chosen.masked
-            )
+            shape = act_level.size, act_level.nvec, act_level.uses, chosen.hidden
+            if chosen.strategies:
+                plans = {"carried": domain.act_level.carried, "names": domain.strategies}
+                self.module: Network = StrategyNetwork(*shape, masked=chosen.masked, **plans)
+            else:
+                self.module = Network(*shape, masked=chosen.masked)
             if chosen.reasoning:
                 self.module.reasoning = reasoning.fresh(domain, chosen.hidden)
         self.memory: Memory | None = None
@@ -154,10 +161,7 @@ class NetPolicy:
     def reply(
         self, episodes: Episodes, actions: np.ndarray, turns: Tensor, generator: torch.Generator
     ) -> Rollout:
-        """Dialogues in which given actions, int64[D, T, K], are taken, but a turn of each, int64[D], is sampled.
-
-        They go no further.
-        """
+        """Dialogues with given actions, int64[D, T, K], up to a turn of each, int64[D], that is sampled."""
         dialogues = self.dialogues(episodes.scenario)
 
         def act(view: Any, turn: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,7 +14,6 @@ formula and what the strategy tells the later decisions; both begin at 0.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -24,44 +23,28 @@ from torch import Tensor, nn
 from dialog_gym.agents.learning.rollout import Rollout
 from dialog_gym.agents.net.arrays import ArrayDialogues, Turns, View
 from dialog_gym.agents.net.network import CLOSED, Chosen, Network, draw
-from dialog_gym.core import DialogGymError, Observation
-from dialog_gym.domains.credit.lanes import CreditLanes
-from dialog_gym.domains.credit.moves import MOVES
-from dialog_gym.domains.credit.state import ACT
-from dialog_gym.domains.credit.strategies import StrategyBook
+from dialog_gym.core import Observation
+from dialog_gym.envs.lanes import PlannedActs, PlannedLanes
 from dialog_gym.envs.multiagent_seats import STRATEGY, told_strategy
-from dialog_gym.ops import ARRAYS
 
 _LEAST: Final = 1e-20
 """Probability below which a strategy counts as this likely; its logarithm stays finite."""
 _OWN: Final = ("plan.weight", "plan.bias", "told.weight")
 
 
-@lru_cache(maxsize=1)
-def names() -> tuple[str, ...]:
-    """The strategies in the order of the network's choices."""
-    return StrategyBook(ARRAYS).names
-
-
-def carried_moves() -> Tensor:
-    """bool[strategies, moves], which moves carry a strategy out."""
-    intents = StrategyBook(ARRAYS).intents
-    return torch.tensor([[bool(acts & ACT.get(move.intent, 0)) for move in MOVES] for acts in intents])
-
-
-def allowed_strategies(observations: Sequence[Observation]) -> Tensor:
+def allowed_strategies(observations: Sequence[Observation], names: Sequence[str]) -> Tensor:
     """bool[N, S], strategies an agent may choose: the one that it is told, or what the hard rules allow."""
     rows = []
     for seen in observations:
         assert seen.act_view is not None
         told = told_strategy(seen.guidelines)
-        rows.append((told,) if told in names() else seen.act_view.strategies())
-    return torch.tensor([[name in row for name in names()] for row in rows])
+        rows.append((told,) if told in names else seen.act_view.strategies())
+    return torch.tensor([[name in row for name in names] for row in rows])
 
 
-def thought_of(plan: int) -> str:
+def thought_of(strategy: str) -> str:
     """What an agent thinks that has chosen a strategy."""
-    return f"{STRATEGY}{names()[plan]}"
+    return f"{STRATEGY}{strategy}"
 
 
 class StrategyNetwork(Network):
@@ -75,7 +58,9 @@ class StrategyNetwork(Network):
         hidden: int = 128,
         stage: int = 64,
         masked: bool = True,
-        carried: Tensor | None = None,
+        *,
+        carried: np.ndarray,
+        names: Sequence[str] = (),
     ) -> None:
         """Sets up layers; those of `Network` get the weights that it would have.
 
@@ -86,12 +71,13 @@ class StrategyNetwork(Network):
             hidden: Width of the trunk.
             stage: Width of each decision's hidden layer.
             masked: Whether only moves are open that the shop's rules allow.
-            carried: bool[S, moves], which moves carry a strategy out; default the shop's book.
+            carried: bool[S, moves], which moves carry a strategy out.
+            names: The strategies' names.
         """
         super().__init__(inputs, sizes, uses, hidden, stage, masked)
-        carried = carried_moves() if carried is None else carried
+        self.names = tuple(names)
         self.carried: Tensor
-        self.register_buffer("carried", carried, persistent=False)
+        self.register_buffer("carried", torch.from_numpy(carried), persistent=False)
         self.plan = nn.Linear(hidden, len(carried))
         self.told = nn.Embedding(len(carried), hidden)
         for weight in (self.plan.weight, self.plan.bias, self.told.weight):
@@ -185,18 +171,8 @@ class StrategyNetwork(Network):
 class PlannedDialogues(ArrayDialogues):
     """Array dialogues in which a turn begins with a strategy, and ESNDCG is among the outcomes."""
 
-    def __init__(
-        self, domain: Any, *, scenario: str, split: str, level: int, language: bool = False
-    ) -> None:
-        """Prepares lookup tables.
-
-        Raises:
-            DialogGymError: the domain has no strategies.
-        """
-        if not hasattr(domain, "book"):
-            raise DialogGymError(f"--strategies: domain {domain.name} has no strategies; the credit shop has")
-        super().__init__(domain, scenario=scenario, split=split, level=level, language=language)
-        self.book, self._carried = StrategyBook(ARRAYS), carried_moves().numpy().T
+    act_level: PlannedActs
+    lanes: PlannedLanes
 
     def begin(self, tasks: np.ndarray, seeds: np.ndarray) -> None:
         """Begin one dialogue per task; see `ArrayDialogues.begin`."""
@@ -206,9 +182,7 @@ class PlannedDialogues(ArrayDialogues):
     def view(self) -> View:
         """The running dialogues as the agent sees them; ``allowed`` is bool[n, moves + strategies]."""
         seen = super().view()
-        self._facts = self.book.facts(self._lanes.state)
-        plans = np.stack(self.book.allowed(self._facts), 1)
-        return seen._replace(allowed=np.concatenate([seen.allowed, plans], 1))
+        return seen._replace(allowed=np.concatenate([seen.allowed, self.lanes.allowed_strategies()], 1))
 
     def name(self, actions: np.ndarray) -> np.ndarray:
         """Actions int64[n, K] with the strategy that they carry out, int64[n, K + 1]: the best graded one.
@@ -216,29 +190,22 @@ class PlannedDialogues(ArrayDialogues):
         Of the strategies allowed now; where none has the first move, the first strategy stands there, and the
         turn is against the rules.
         """
-        grades = np.stack(self.book.grades(self._facts), 1)
-        allowed = np.stack(self.book.allowed(self._facts), 1)
-        fit = np.where(allowed & self._carried[actions[:, 0]], grades, -1)
-        return np.concatenate([fit.argmax(1)[:, None], actions], 1)
+        fit = self.lanes.allowed_strategies() & self.act_level.carried.T[actions[:, 0]]
+        graded = np.where(fit, self.lanes.strategy_grades(), -1)
+        return np.concatenate([graded.argmax(1)[:, None], actions], 1)
 
     def step(self, actions: np.ndarray) -> Turns:
         """One turn, int64[n, K + 1], in every running dialogue; for ESNDCG counts what is done in it."""
-        dynamics, (first, second) = self.domain.array_dynamics, actions[:, 1:3].T
-        gain, best = self.book.gains(self._facts, dynamics.moves.act[first] | dynamics.moves.act[second])
-        discount = dynamics.tracker.discount[self._lanes.turn + 1]
-        self._gain, self._best = self._gain + gain * discount, self._best + best * discount
+        gain, best = self.lanes.strategy_gains(actions[:, 1:])
+        self._gain, self._best = self._gain + gain, self._best + best
         return super().step(actions[:, 1:])
-
-    @property
-    def _lanes(self) -> CreditLanes:
-        assert isinstance(self.lanes, CreditLanes)
-        return self.lanes
 
     def _facts_at_end(self) -> dict[str, np.ndarray]:
         return super()._facts_at_end() | {"esndcg": self._gain / self._best}
 
-    def _keep(self, ended: np.ndarray) -> None:
-        super()._keep(ended)
+    def leave(self, ended: np.ndarray) -> None:
+        """Its parent's, with ESNDCG."""
+        super().leave(ended)
         self._gain, self._best = self._gain[~ended], self._best[~ended]
 
 

@@ -150,6 +150,35 @@ class Planned(Protocol):
         ...
 
 
+class PlannedLanes(Lanes, Protocol):
+    """What lanes offer in domains with strategies; S strategies in the order of `Shop.strategies`."""
+
+    def allowed_strategies(self) -> np.ndarray:
+        """bool[N, S], strategies that the hard rules allow now."""
+        ...
+
+    def strategy_grades(self) -> np.ndarray:
+        """int64[N, S], graded fit of every strategy now."""
+        ...
+
+    def strategy_gains(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """For ESNDCG, float64[N] each: the best grade that a turn carries out, and the best there was.
+
+        Both are discounted by log2(1 + turn).
+
+        Args:
+            actions: int64[N, K], the turn that is to be taken.
+        """
+        ...
+
+
+class PlannedActs(ActLevel, Protocol):
+    """What act levels offer in domains with strategies; their `lanes` are `PlannedLanes`."""
+
+    carried: np.ndarray
+    """bool[S, moves], which moves carry a strategy out."""
+
+
 class Space(Protocol):
     """The tasks of a split of a scenario at a level."""
 

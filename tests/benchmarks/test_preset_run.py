@@ -143,15 +143,45 @@ def test_a_board_of_its_stores_or_folders_is_the_same(board, folder, tmp_path):
     assert repr(played.rows[0].result.scores) == repr(here.result.scores)
 
 
-def test_runs_with_other_options_are_another_row(board, folder, tmp_path):
+@pytest.fixture(scope="module")
+def arms(tmp_path_factory):
+    """A board with an ablation, and its folder."""
+    folder = tmp_path_factory.mktemp("arms")
     other = replace(LEARNERS[1], config={"dialogues": 32, "minibatch": 32}, variant="large")
     course = replace(TINY.courses[0], learners=(LEARNERS[0], LEARNERS[1], other), seeds=1, steps=40)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preset_run, "run_jobs", Here())
-        found = run_preset(replace(TINY, courses=(course,)), SUITE, tmp_path, episodes=6)
-    assert [row.name for row in found.rows] == [
-        "scripted", "sft (net)", "ppo [minibatch=16] (net)", "ppo [minibatch=32] (net)",
-    ]  # fmt: skip
+        return run_preset(replace(TINY, courses=(course,)), SUITE, folder, episodes=6), folder
+
+
+def test_ablations_stand_beside_the_board(arms):
+    board, folder = arms
+    again = read_board((folder / "board.json").read_text(), SUITE)
+    for found in (board, again):
+        assert [row.name for row in found.rows] == [
+            "scripted", "sft (net)", "ppo (net)", "ppo [large] (net)",
+        ]  # fmt: skip
+        assert [row.name for row in found.ablations()] == ["ppo [large] (net)"]
+        assert "ppo [large] (net)" not in [row.name for row, _ in found.places()]
+        assert found.ranks("success")["ppo [large] (net)"] is None
+        machines = found.to_json()
+        assert {row["agent"] for row in machines["rows"]} == {"scripted", "sft", "ppo"}
+        assert [row["agent"] for row in machines["ablations"]] == ["ppo [large]"]
+        ranked, beside = found.markdown().split("Ablations and control arms:")
+        assert "ppo [large]" in beside and "ppo [large]" not in ranked
+        assert "Ablations" not in found.main().markdown()
+        pair = found.pair("turns", "ppo (net)", "ppo [large] (net)")
+        assert pair.difference == -found.pair("turns", "ppo [large] (net)", "ppo (net)").difference
+        assert found.pair("naturalness", "ppo (net)", "ppo [large] (net)").n == 6
+        assert found.pair("naturalness", "ppo (net)", "scripted") is None
+        assert found.pair("success", "ppo [large] (net)", "scripted") is None, "trained in no way"
+        assert found.pair("success", "ppo (net)", "scripted") is not None
+
+
+def test_runs_with_other_options_are_another_row(arms, tmp_path):
+    agents = [str(arms[1] / "agents" / f"{name}-net-seed0") for name in ("ppo", "ppo-large")]
+    found = run_board(SUITE, agents, folder=tmp_path, episodes=6, workers=1)
+    assert [row.name for row in found.rows] == ["ppo [minibatch=16] (net)", "ppo [minibatch=32] (net)"]
 
 
 def test_a_stopped_job_goes_on_to_the_same_weights(board, folder, tmp_path):

@@ -9,13 +9,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from dialog_gym.domains.act_repetition import Said, ratio
 from dialog_gym.domains.credit.moves import MOVE, MOVES
 from dialog_gym.domains.credit.ontology import NEED_SLOTS
 from dialog_gym.domains.credit.state import AgentTurn, State
 
-ACT_MEASURES: Final = ("consistency", "repetition", "fidelity", "coverage", "novelty")
-_TURNS: Final = 5
-"""Turns that novelty looks back, as in `dialog_gym.language`."""
 _ASKS: Final = np.array([move.intent == "ask_need" for move in MOVES])
 _NEED: Final = np.array([NEED_SLOTS.index(m.value) if m.intent == "ask_need" else 0 for m in MOVES])
 
@@ -25,16 +23,15 @@ class ActLanguage:
 
     def __init__(self, count: int) -> None:
         """``count`` dialogues of which nothing has been said."""
-        self._said = np.zeros((count, _TURNS), np.uint64)
-        self._turns = np.zeros(count, np.int64)
+        self._said = Said(count)
 
     def begin(self, rows: np.ndarray) -> None:
         """Some rows begin anew."""
-        self._said[rows], self._turns[rows] = 0, 0
+        self._said.begin(rows)
 
     def keep(self, running: np.ndarray) -> None:
         """Drop the rows where ``running``, bool[N], is false."""
-        self._said, self._turns = self._said[running], self._turns[running]
+        self._said.keep(running)
 
     def judge(self, s: State, t: AgentTurn, actions: np.ndarray) -> Mapping[str, np.ndarray]:
         """The measures of a turn that is about to be taken, float64[N] each.
@@ -44,22 +41,15 @@ class ActLanguage:
             t: What it says, checked against the facts.
             actions: int64[N, K], the moves first.
         """
-        moves = _bits(actions[:, 0]) | _bits(actions[:, 1])
-        said, first = np.bitwise_count(moves), self._turns == 0
         asked, answered = np.bitwise_count(s.seen_open), np.bitwise_count(s.seen_open & t.right)
         right, wrong = np.bitwise_count(t.right), np.bitwise_count(t.wrong)
         judged = {
             "consistency": self._consistency(s, t, actions),
-            "repetition": 1.0 - _ratio(np.bitwise_count(moves & self._said[:, 0]), said),
-            "fidelity": _ratio(right, right + wrong),
-            "coverage": _ratio(answered, asked),
-            "novelty": _ratio(np.bitwise_count(moves & ~np.bitwise_or.reduce(self._said, axis=1)), said),
+            "fidelity": ratio(right, right + wrong),
+            "coverage": ratio(answered, asked),
         }
-        for name in ("repetition", "novelty"):
-            judged[name] = np.where(first, np.nan, judged[name])
-        self._said = np.concatenate([moves[:, None], self._said[:, :-1]], axis=1)
-        self._turns = self._turns + 1
-        return judged
+        moves = _bits(actions[:, 0]) | _bits(actions[:, 1])
+        return judged | dict(self._said.judge(moves[:, None]))
 
     def _consistency(self, s: State, t: AgentTurn, actions: np.ndarray) -> np.ndarray:
         """1 - contradictions / checks: asked what is known, greeted again, proposed more than wanted."""
@@ -69,7 +59,7 @@ class ActLanguage:
             for applies, contradicts in (
                 (_ASKS[move], (s.seen_known >> _NEED[move]) & 1 != 0),
                 (move == MOVE["ask_identity"], s.identity),
-                (move == MOVE["greet"], self._turns > 0),
+                (move == MOVE["greet"], self._said.turns > 0),
             ):
                 checks, wrong = checks + applies, wrong + (applies & contradicts)
         proposed = (t.amount > 0) & (s.heard_amount > 0)
@@ -81,8 +71,3 @@ def _bits(move: np.ndarray) -> np.ndarray:
     """uint64[N], one bit for a move, none for move 0."""
     bit: np.ndarray = np.left_shift(np.uint64(1), move.astype(np.uint64))
     return np.where(move == 0, np.uint64(0), bit)
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """float64[N], NaN where the whole is 0."""
-    return np.where(whole == 0, np.nan, part / np.maximum(whole, 1))

@@ -151,8 +151,7 @@ class CreditDialogue:
 
     def allowed_strategies(self) -> tuple[str, ...]:
         """Strategies that the hard SOP rules allow now."""
-        allowed = self._book.allowed(self._book.facts(self.state))
-        return tuple(name for name, ok in zip(self._book.names, allowed, strict=True) if ok)
+        return self._book.allowed_names(self._book.facts(self.state))
 
     def strategy_grades(self) -> dict[str, int]:
         """Graded fit (0 to 3) of every strategy now."""

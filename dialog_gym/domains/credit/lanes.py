@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from dialog_gym.core import RUNNING, DialogueAct
-from dialog_gym.domains.credit.act_language import ACT_MEASURES, ActLanguage
+from dialog_gym.domains.act_repetition import ACT_MEASURES
+from dialog_gym.domains.credit.act_language import ActLanguage
 from dialog_gym.domains.credit.dynamics import (
     DEFAULT_REWARD_WEIGHTS,
     named_noise,
@@ -17,7 +18,7 @@ from dialog_gym.domains.credit.dynamics import (
 from dialog_gym.domains.credit.features import ActionMask, Features, profile_features
 from dialog_gym.domains.credit.fitting import Fitter
 from dialog_gym.domains.credit.moves import MOVES, action_array, used_decisions
-from dialog_gym.domains.credit.state import State, begin_rows, drawn_record, empty_state
+from dialog_gym.domains.credit.state import ACT, State, begin_rows, drawn_record, empty_state
 from dialog_gym.ops import ARRAYS
 
 _FIELDS = tuple(field.name for field in fields(State))
@@ -36,6 +37,9 @@ class CreditActs:
         self.language_rewards = ACT_MEASURES
         self.features = Features(len(domain.products), domain.max_turns)
         self.mask = ActionMask(ARRAYS, self.nvec)
+        self.book = self.mask.book
+        kinds = [ACT.get(move.intent, 0) for move in MOVES]
+        self.carried = np.asarray([[bool(acts & kind) for kind in kinds] for acts in self.book.intents])
         self._fitter = Fitter(domain.rulebook)
         self.profile_size: int = domain.profile_feature_count
         self.size = self.profile_size + self.features.size
@@ -117,6 +121,21 @@ class CreditLanes:
         if self._language is not None:
             self._judged = self._language.judge(s, turn, actions)
         self._dynamics.step(s, turn, noise)
+
+    def allowed_strategies(self) -> np.ndarray:
+        """bool[N, S], strategies that the hard rules allow now."""
+        return np.stack(self._acts.book.allowed(self._acts.book.facts(self.state)), 1)
+
+    def strategy_grades(self) -> np.ndarray:
+        """int64[N, S], graded fit of every strategy now."""
+        return np.stack(self._acts.book.grades(self._acts.book.facts(self.state)), 1)
+
+    def strategy_gains(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Graded fit of the turn to be taken, and the best there was; float64[N] each, discounted."""
+        book, act, (first, second) = self._acts.book, self._dynamics.moves.act, actions[:, :2].T
+        gain, best = book.gains(book.facts(self.state), act[first] | act[second])
+        discount = self._dynamics.tracker.discount[self.turn + 1]
+        return gain * discount, best * discount
 
     def rewards(self) -> Mapping[str, np.ndarray]:
         """The named rewards of the last turn, float64[N] each."""

@@ -17,18 +17,17 @@ from typing import Any, Final
 import numpy as np
 
 from dialog_gym.core import Scalar
+from dialog_gym.domains.closed_tasks import Answers, kept_out
 from dialog_gym.domains.credit import reasoning
 from dialog_gym.domains.credit.features import profile_features
 from dialog_gym.domains.credit.profiles import ACTIVATIONS, NO_COUPON, TIER_RATES
 from dialog_gym.domains.credit.rulebook import Rulebook
 from dialog_gym.domains.credit.shoppers import Shoppers
-from dialog_gym.noise import mix_array, text_key
+from dialog_gym.noise import text_key
 
 KINDS: Final = ("mac", "pnr")
 LOANS: Final = {"day": (10_000, 1), "month": (10_000, 30), "large": (30_000, 1)}
 """Principal and days of the interest fields."""
-HELD_OUT: Final = 5
-"""One in this many combinations is kept out of training."""
 _UNSEEN: Final = text_key("unseen reasoning combinations")
 _VALID = (30, 60, 90)
 _LIMITS, _COUPONS, _WORST = (10_000, 25_000), (1, 30), 2
@@ -53,9 +52,7 @@ def unseen(tier: np.ndarray, valid: np.ndarray, age: np.ndarray) -> np.ndarray:
         valid: int64[N], days the coupon is valid; 0: no coupon.
         age: int64[N], days since it was issued.
     """
-    key = mix_array(np.asarray([_UNSEEN], np.uint64), (tier * 1000 + valid) * 1000 + age)
-    held_out: np.ndarray = (key % np.uint64(HELD_OUT) == 0) & (valid > 0)
-    return held_out
+    return kept_out(_UNSEEN, (tier * 1000 + valid) * 1000 + age) & (valid > 0)
 
 
 def is_unseen(profile: Mapping[str, Scalar]) -> bool:
@@ -100,22 +97,6 @@ def _pnr(profile: Mapping[str, Scalar], rulebook: Rulebook, product: str) -> Que
 
 def _day(profile: Mapping[str, Scalar], name: str) -> date:
     return date.fromisoformat(str(profile[name]))
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Both tasks on N customers as choices between classes."""
-
-    profile: np.ndarray
-    """float32[N, F], the visible profile as act-level observations begin with."""
-    asked: np.ndarray
-    """float32[N, A], what a PNR task says beside the profile: product, and the coupon's validity and age."""
-    mac: np.ndarray
-    """int64[N, len(MAC sizes)], the right classes."""
-    pnr: np.ndarray
-    """int64[N, len(PNR sizes)], the right classes."""
-    unseen: np.ndarray
-    """bool[N]."""
 
 
 class ClosedTasks:

@@ -31,7 +31,10 @@ class MultiWOZDialogue:
 
     garbled = False
 
-    def __init__(self, task: Task, state: State, noise: list[tuple[float, ...]], domain: Any) -> None:
+    def __init__(
+        self, task: Task, state: State, noise: list[tuple[float, ...]], domain: Any,
+        judge_strategies: bool = True,
+    ) -> None:  # fmt: skip
         """Takes a fresh state in scalars and lets the user speak first.
 
         Args:
@@ -39,10 +42,13 @@ class MultiWOZDialogue:
             state: Its start state; owned and changed by this dialogue.
             noise: Per turn the draws named in `agenda.NOISE`; the opening is turn 0.
             domain: The `MultiWOZDomain`.
+            judge_strategies: Whether to keep the sums of ESNDCG; without, the outcome's is None.
         """
         self.task, self.state, self._noise, self._domain = task, state, noise, domain
         self._dynamics, self._reader = domain.dynamics, domain.reader
         self._seen: dict[str, Any] = {}
+        self._judge_strategies = judge_strategies
+        self._strategy_gain = self._strategy_best = 0.0
         self._dynamics.open(state, noise[0])
 
     @cached_property
@@ -83,7 +89,7 @@ class MultiWOZDialogue:
         domain.features.fill(vector, self.state, seen)
         mask = np.empty(sum(domain.act_level.nvec), np.int8)
         domain.action_mask.fill(mask, domain.action_mask.moves(self.state, seen))
-        return ActView(vector, mask, self.acts_of, domain.act_level.nvec)
+        return ActView(vector, mask, self.acts_of, domain.act_level.nvec, self.allowed_strategies)
 
     def best_action(self) -> tuple[int, ...]:
         """What the reference policy does now; it sees what agents see."""
@@ -98,12 +104,32 @@ class MultiWOZDialogue:
 
     def _advance(self, turn: AgentTurn, dynamics: Any, said: Sequence[DialogueAct] | None = None) -> Step:
         state = self.state
+        if self._judge_strategies:
+            self._book_strategy(turn)
         dynamics.step(state, turn, self._noise[state.turn + 1])
         self._seen = {}
         broken = state.violations
         costs = {name: 1.0 for i, name in enumerate(VIOLATIONS) if broken >> i & 1} if broken else {}
         spoken = user_acts(state, self._domain.lexicon) if said is None else tuple(said)
         return Step(spoken, dynamics.rewards(state), costs, self.ended_by)
+
+    def _book_strategy(self, turn: AgentTurn) -> None:
+        book = self._domain.book
+        chosen, best = book.gains(book.facts(self.state, self.seen()), book.kinds(turn))
+        discount = self._dynamics.tracker.discount[self.state.turn + 1]
+        self._strategy_gain += chosen * discount
+        self._strategy_best += best * discount
+
+    def allowed_strategies(self) -> tuple[str, ...]:
+        """Strategies that the hard SOP rules allow now."""
+        book = self._domain.book
+        names: tuple[str, ...] = book.allowed_names(book.facts(self.state, self.seen()))
+        return names
+
+    def strategy_grades(self) -> dict[str, int]:
+        """Graded fit (0 to 3) of every strategy now."""
+        book = self._domain.book
+        return dict(zip(book.names, book.grades(book.facts(self.state, self.seen())), strict=True))
 
     def hidden(self) -> dict[str, Any]:
         """Hidden user state and tracker now, JSON-ready."""
@@ -145,10 +171,12 @@ class MultiWOZDialogue:
         facts: dict[str, Scalar] = dict(self._dynamics.facts(s))
         facts["tse"] = round(float(self._dynamics.tracker.tse(s)), 9)
         facts["satisfaction"] = round(float(self._dynamics.tracker.satisfaction(s)), 6)
+        gain, best = self._strategy_gain, self._strategy_best
         return {
             "scenario": self.task.scenario,
             "level": self.task.level,
             **facts,
+            "esndcg": round(gain / best, 9) if best else None,
             "success": s.converted,
             "handed_over": reason == "handed_over",
             "solvable": True,

@@ -25,9 +25,11 @@ from dialog_gym.domains.multiwoz.guidelines import guidelines
 from dialog_gym.domains.multiwoz.lanes import MultiWOZActs
 from dialog_gym.domains.multiwoz.moves import MoveReader
 from dialog_gym.domains.multiwoz.ontology import ASSISTANT, CHOICES, USER
+from dialog_gym.domains.multiwoz.reasoning_tasks import ClosedTasks
 from dialog_gym.domains.multiwoz.reference import Reference
 from dialog_gym.domains.multiwoz.search import Lexicon, ManySearcher, OneSearcher
 from dialog_gym.domains.multiwoz.state import Starts, start_one
+from dialog_gym.domains.multiwoz.strategies import StrategyBook, load_strategies
 from dialog_gym.domains.multiwoz.tasks import (
     SCENARIO,
     Encoder,
@@ -51,8 +53,9 @@ class MultiWOZDomain:
     name = "multiwoz"
     version = "1"
     scenarios = (SCENARIO,)
-    strategies: tuple[str, ...] = ()
+    strategies = tuple(load_strategies())
     user_reward = "satisfaction"
+    looks_up = True  # the profile does not say what the databases hold
     sample_utterances = (
         "Hello, how can I help you?",
         "hotel_request(slot=area)",
@@ -99,7 +102,7 @@ class MultiWOZDomain:
         self.reader = MoveReader(SCALAR, self.lexicon, self.dynamics.agenda)
         agenda: Agenda = self.dynamics.agenda
         self.view, self.features = View(SCALAR, agenda, self.reader), Features(agenda, max_turns)
-        self.action_mask = ActionMask(SCALAR, agenda)
+        self.action_mask, self.book = ActionMask(SCALAR, agenda), StrategyBook(SCALAR, agenda)
         self.assistant_acts, self.user_acts, self.choices = ASSISTANT.acts, USER.acts, CHOICES
         self.space(split="test", scenario=SCENARIO, level=DEFAULT_LEVEL)
         self.config_hash = self._hash()
@@ -128,6 +131,11 @@ class MultiWOZDomain:
     def reference(self) -> Reference:
         """The reference policy for one dialogue."""
         return Reference(SCALAR, self.action_mask)
+
+    @cached_property
+    def closed_tasks(self) -> ClosedTasks:
+        """MORE's reasoning tasks for networks."""
+        return ClosedTasks(self.lexicon)
 
     @cached_property
     def act_level(self) -> MultiWOZActs:
@@ -262,7 +270,7 @@ class MultiWOZDomain:
     def begin(self, task: Task, starts: Starts, row: int, judge_strategies: bool = True) -> MultiWOZDialogue:
         """One dialogue out of prepared starts; ``task`` must be the task of that row."""
         noise = [tuple(draws) for draws in starts.noise[row].tolist()]
-        return MultiWOZDialogue(task, start_one(starts.drawn[row]), noise, self)
+        return MultiWOZDialogue(task, start_one(starts.drawn[row]), noise, self, judge_strategies)
 
     # -- language
 

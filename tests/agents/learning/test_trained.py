@@ -56,7 +56,9 @@ def test_a_folder_is_an_agent(folder):
         assert not agent.sees_hidden_state
     card = read_card(folder)
     assert (card.algorithm, card.backbone, card.demonstrations, card.temperature) == ("sft", "net", 36, 0.0)
-    assert card.model == {"hidden": 16, "masked": True} and card.config["passes"] == 2
+    shape = {"hidden": 16, "masked": True, "strategies": False}
+    assert card.model == shape | {"reasoning": False, "language_rewards": False}
+    assert card.config["passes"] == 2
     assert {"dialog-gym", "torch", "numpy", "domain"} == card.versions.keys()
 
 

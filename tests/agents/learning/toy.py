@@ -90,6 +90,23 @@ class ToyPolicy:
         with torch.no_grad():
             return self.scores(rollout.inputs["words"])[1] * rollout.turns
 
+    def reasoning(self, split: str) -> Any:
+        """Tasks on what a wish is called."""
+        from tests.agents.learning.toy_tasks import ToyTasks
+
+        return ToyTasks(self)
+
+    def score_gradients(self, rollout: Rollout) -> Tensor:
+        """Gradient of each dialogue's log-likelihood in the last weights, float32[D, P]."""
+        likely = self.evaluate(rollout).logprob.sum((1, 2))
+        found = [torch.autograd.grad(one, self.last, retain_graph=True) for one in likely]
+        return torch.stack([torch.cat([part.flatten() for part in one]) for one in found])
+
+    @property
+    def last(self) -> list[nn.Parameter]:
+        """The weights of the last layers before the decisions."""
+        raise NotImplementedError
+
     def _play(self, asked: Episodes, choose: Choose) -> Rollout:
         wanted = torch.from_numpy(asked.tasks) % THINGS
         count = len(wanted)
@@ -144,6 +161,10 @@ class NetShopper(ToyPolicy):
             torch.manual_seed(seed)
             self.module = _Shopper(TURNS + WORD)
 
+    @property
+    def last(self) -> list[nn.Parameter]:
+        return [self.module.move[-1].weight, self.module.thing[-1].weight]
+
     @staticmethod
     def _seen(said: Tensor, turn: Tensor) -> Tensor:
         return torch.cat([nn.functional.one_hot(turn, TURNS), nn.functional.one_hot(said, WORD)], -1).float()
@@ -186,6 +207,10 @@ class LMShopper(ToyPolicy):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.module = _Reader()
+
+    @property
+    def last(self) -> list[nn.Parameter]:
+        return [self.module.model.lm_head.weight]
 
     def _read(self, words: Tensor) -> tuple[Tensor, Tensor]:
         found = self.module.model.model(input_ids=words, use_cache=False).last_hidden_state

@@ -4,10 +4,10 @@ import torch
 
 from dialog_gym.agents.net.agent import NetAgent
 from dialog_gym.agents.net.policy import NetConfig, NetPolicy
-from dialog_gym.agents.net.strategy import StrategyNetwork, carried_moves, names
+from dialog_gym.agents.net.strategy import StrategyNetwork
 from dialog_gym.core import DialogGymError
+from dialog_gym.domains.credit.domain import CreditDomain
 from dialog_gym.domains.credit.moves import MOVE, MOVES
-from dialog_gym.domains.multiwoz.domain import MultiWOZDomain
 from dialog_gym.envs.dialogue_env import DialogueEnv
 from dialog_gym.envs.multiagent import aec_env
 from dialog_gym.envs.multiagent_seats import STRATEGY
@@ -15,6 +15,8 @@ from dialog_gym.rollout import play
 from tests.agents.net.conftest import some_episodes
 
 COUNT = len(MOVES)
+SHOP = CreditDomain()
+NAMES, CARRIED = SHOP.strategies, torch.from_numpy(SHOP.act_level.carried)
 
 
 @pytest.fixture
@@ -44,9 +46,9 @@ def seen(rollout):
 
 
 def test_every_intent_of_a_strategy_carries_it_out():
-    carried = carried_moves()
-    assert carried.shape == (len(names()), COUNT)
-    assert carried[names().index("discover_need")].nonzero().squeeze(1).tolist() == [
+    carried = CARRIED
+    assert carried.shape == (len(NAMES), COUNT)
+    assert carried[NAMES.index("discover_need")].nonzero().squeeze(1).tolist() == [
         i for i, move in enumerate(MOVES) if move.intent == "ask_need"
     ]
     assert not carried[:, MOVE["none"]].any()
@@ -55,11 +57,11 @@ def test_every_intent_of_a_strategy_carries_it_out():
 def test_at_the_start_first_moves_are_as_likely_as_without_strategies(planner, policy, rollout):
     """Summed over the strategies that a first move may carry out, but for moves that carry out none."""
     observation, allowed = seen(rollout)
-    moves, plans = allowed.split((COUNT, len(names())), 1)
+    moves, plans = allowed.split((COUNT, len(NAMES)), 1)
     network, base = planner.module, policy.module
     some = torch.full((len(moves), 7), 0)
     total = torch.zeros(moves.shape)
-    for plan in range(len(names())):
+    for plan in range(len(NAMES)):
         for move in range(COUNT):
             some[:, 0], some[:, 1] = plan, move
             found = network.decide(observation, allowed, some, None).logprob
@@ -68,7 +70,7 @@ def test_at_the_start_first_moves_are_as_likely_as_without_strategies(planner, p
         [base.decide(observation, moves, some[:, 1:].index_fill(1, torch.tensor([0]), m), None).logprob[:, 0]
          for m in range(COUNT)], 1,
     ).exp()  # fmt: skip
-    carried = (plans.float() @ carried_moves().float() > 0) & moves
+    carried = (plans.float() @ CARRIED.float() > 0) & moves
     wanted = alone * carried
     torch.testing.assert_close(total, wanted / wanted.sum(1, keepdim=True), atol=1e-5, rtol=1e-4)
 
@@ -77,11 +79,11 @@ def test_hard_rules_hold_and_the_first_move_carries_the_strategy_out(planner, ep
     found = rouse(planner).collect(episodes, torch.Generator().manual_seed(3))
     _, allowed = seen(found)
     action = found.inputs["action"][found.inputs["taken"]]
-    moves, plans = allowed.split((COUNT, len(names())), 1)
+    moves, plans = allowed.split((COUNT, len(NAMES)), 1)
     rows = torch.arange(len(action))
     assert plans[rows, action[:, 0]].all()
     assert moves[rows, action[:, 1]].all()
-    assert carried_moves()[action[:, 0], action[:, 1]].all()
+    assert CARRIED[action[:, 0], action[:, 1]].all()
     assert len(action[:, 0].unique()) > 5
 
 
@@ -96,7 +98,7 @@ def test_the_strategy_tells_the_later_decisions(planner, rollout):
 
 
 def test_one_strategy_for_everything_is_the_network_without_strategies(planner, policy, rollout):
-    base, every = policy.module, torch.ones(1, COUNT, dtype=torch.bool)
+    base, every = policy.module, np.ones((1, COUNT), bool)
     one = StrategyNetwork(base.inputs, base.sizes, base.uses.numpy(), hidden=32, carried=every)
     one.load_state_dict(base.state_dict())
     observation, allowed = seen(rollout)
@@ -133,14 +135,18 @@ def test_demonstrations_name_the_best_strategy_that_they_carry_out(planner):
     shown = planner.demonstrations(20, 1)
     turns = shown.mask.any(-1)
     action = shown.inputs["action"][turns]
-    assert carried_moves()[action[:, 0], action[:, 1]].all()
-    assert {names()[plan] for plan in action[:, 0].tolist()} >= {"build_rapport", "discover_need", "qualify"}
+    assert CARRIED[action[:, 0], action[:, 1]].all()
+    assert {NAMES[plan] for plan in action[:, 0].tolist()} >= {"build_rapport", "discover_need", "qualify"}
 
 
 def test_a_domain_without_strategies_says_so():
-    policy = NetPolicy(MultiWOZDomain(), NetConfig(hidden=32, strategies=True))
-    with pytest.raises(DialogGymError, match="has no strategies"):
-        policy.collect(some_episodes(2), None)
+    class Elsewhere(CreditDomain):
+        name = "elsewhere"
+
+    elsewhere = Elsewhere()
+    elsewhere.strategies = ()
+    with pytest.raises(DialogGymError, match="--strategies: domain elsewhere has no strategies"):
+        NetPolicy(elsewhere, NetConfig(hidden=32, strategies=True))
 
 
 # -- as an agent
@@ -161,7 +167,7 @@ def test_an_agent_thinks_its_strategy_and_plays_as_in_the_arrays(planner, domain
     for row, game in enumerate(games):
         trajectory = play(game, agent)
         wanted = found.inputs["action"][row, : int(found.turns[row].sum()), 0].tolist()
-        assert plans_of(trajectory.turns) == [names()[plan] for plan in wanted]
+        assert plans_of(trajectory.turns) == [NAMES[plan] for plan in wanted]
 
 
 def test_an_agent_follows_the_strategy_that_it_is_told(planner):

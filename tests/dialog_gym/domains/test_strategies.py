@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from dialog_gym.core import DialogueAct
-from dialog_gym.domains.credit import strategies
+from dialog_gym.domains import strategies
 from dialog_gym.domains.credit.domain import CreditDomain
 from dialog_gym.domains.credit.ontology import ASSISTANT_ACTS
 from dialog_gym.domains.credit.shoppers import SCENARIOS
 from dialog_gym.domains.credit.state import ACT, SLOT, TOPIC, USER
-from dialog_gym.domains.credit.strategies import BEST_GRADE, FACT, FACTS, StrategyBook, load_strategies
+from dialog_gym.domains.credit.strategies import FACT, FACTS, StrategyBook, load_strategies
+from dialog_gym.domains.strategies import BEST_GRADE
 from dialog_gym.ops import SCALAR
 
 BOOK = StrategyBook(SCALAR)

@@ -15,7 +15,8 @@ from dialog_gym.benchmarks.suite import Suite, load_suite
 from dialog_gym.benchmarks.training_runs import TrainingRun
 from dialog_gym.core import DialogGymError, Record, Result, Trajectory
 from dialog_gym.metrics import METRICS, Matrix
-from dialog_gym.stats import Paired, ranks_with_ties
+from dialog_gym.paired import Paired
+from dialog_gym.stats import ranks_with_ties
 
 Pairs = dict[str, dict[tuple[str, str], Paired]]
 

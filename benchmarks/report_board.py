@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 from dialog_gym.benchmarks.board import row_name
 from dialog_gym.core import DialogGymError, Result, Score
 from dialog_gym.metrics import METRICS
+from dialog_gym.paired import Paired
 from dialog_gym.plugins import nearest
-from dialog_gym.stats import Paired, ranks_with_ties
+from dialog_gym.stats import ranks_with_ties
 
 Pairs: TypeAlias = Mapping[str, Mapping[tuple[str, str], Paired]]
 """``pairs[metric][a, b]``: A minus B on the same episodes, by the names of the rows (`row_name`)."""

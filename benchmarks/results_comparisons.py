@@ -12,7 +12,7 @@ from dialog_gym.benchmarks.curves import Spread, mean_spread
 from dialog_gym.benchmarks.presets import FULL
 from dialog_gym.benchmarks.training_runs import REASONING
 from dialog_gym.language import LANGUAGE_REWARDS
-from dialog_gym.stats import Paired
+from dialog_gym.paired import Paired
 
 NOT_RUN: Final = "not run"
 

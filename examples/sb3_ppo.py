@@ -28,7 +28,8 @@ from dialog_gym.benchmarks.evaluate import RunConfig
 from dialog_gym.benchmarks.playing import run_episodes
 from dialog_gym.benchmarks.suite import EpisodeKey, load_suite
 from dialog_gym.envs.sb3 import SB3VecEnv
-from dialog_gym.stats import Paired, paired_difference
+from dialog_gym.paired import Paired
+from dialog_gym.stats import paired_difference
 
 ENV_ID, SUITE, SCENARIO = "EcomDialogActs-v0", "credit-v1", "proactive_sale"
 STEPS, ROUNDS = 8_000_000, 2

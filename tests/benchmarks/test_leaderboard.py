@@ -12,7 +12,7 @@ from dialog_gym.benchmarks.rows import make_rows, played
 from dialog_gym.benchmarks.suite import load_suite
 from dialog_gym.core import DialogGymError, Result, Score
 from dialog_gym.metrics import METRICS
-from dialog_gym.stats import Paired
+from dialog_gym.paired import Paired
 from dialog_gym.store import StoreHeader, read_store, write_store
 
 SUITE = load_suite("credit-v1")

@@ -24,7 +24,7 @@ from dialog_gym.core import (
     Turn,
     UserProfile,
 )
-from dialog_gym.stats import Paired
+from dialog_gym.paired import Paired
 
 pytest.importorskip("jinja2")
 pytest.importorskip("plotly")

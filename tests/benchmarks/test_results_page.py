@@ -12,7 +12,8 @@ pytest.importorskip("matplotlib")
 from dialog_gym.benchmarks.board import Board, show_board
 from dialog_gym.benchmarks.curves import Curve, Spread
 from dialog_gym.benchmarks.results_page import page, write_results
-from dialog_gym.stats import Paired, paired_difference
+from dialog_gym.paired import Paired
+from dialog_gym.stats import paired_difference
 
 ROOT = Path(__file__).parents[2]
 

@@ -317,7 +317,7 @@ def test_replay(capsys, store):
 def test_list(capsys):
     assert cli.run(["list", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["agents"]["scripted"].startswith("dialog_gym.agents.scripted:Scripted (dialog-gym")
+    assert found["agents"]["scripted"].startswith("dialog_gym.agents.per_domain:Scripted (dialog-gym")
     assert found["envs"]["EcomDialog-v0"] and found["metrics"]["conversion"]
     assert cli.run(["list", "rewards"]) == 0
 

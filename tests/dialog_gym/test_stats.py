@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from dialog_gym import stats
 from dialog_gym.core import DialogGymError, Score
+from dialog_gym.paired import Paired
 from dialog_gym.resampling import cluster_standard_error
-from dialog_gym.stats import Paired
 
 NAN = math.nan
 

@@ -83,7 +83,7 @@ def test_coverage_is_the_share_of_open_questions_that_are_answered(language):
     ],
 )
 def test_asking_what_is_known_contradicts(language, facts, wanted):
-    assert judge(language, "ask_amount", **facts)["consistency"] == wanted
+    assert judge(language, "ask_need:amount", **facts)["consistency"] == wanted
 
 
 def test_other_contradictions(language):

@@ -25,8 +25,7 @@ def dialogues(scenario, count, level=4, first=0):
     index = np.arange(first, first + count)
     starts = DOMAIN.starts(space, index, index.astype(np.uint64))
     return [
-        DOMAIN.begin(DOMAIN.write(space, starts, row, int(i)), starts, row)
-        for row, i in enumerate(index)
+        DOMAIN.begin(DOMAIN.write(space, starts, row, int(i)), starts, row) for row, i in enumerate(index)
     ]
 
 

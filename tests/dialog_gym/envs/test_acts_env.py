@@ -87,8 +87,7 @@ def test_the_same_dialogues_as_at_text_level(domain, scenario, level, masked):
             assert text_info[name] == info[name], (name, said)
         if any(over):
             left, right = dict(info["outcome"]), dict(text_info["outcome"])
-            if domain == "credit":
-                assert left.pop("esndcg") is None and right.pop("esndcg") is not None
+            assert left.pop("esndcg") is None and right.pop("esndcg") is not None
             assert left == right and text_info["ended_by"] == info["ended_by"]
             assert text.reset()[1]["task_id"] == acts.reset()[1]["task_id"]
             ended += 1

@@ -164,6 +164,7 @@ def plot(curves: Sequence[Curve], path: Path) -> None:
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure
+        from matplotlib.ticker import EngFormatter
     except ImportError:
         raise DialogGymError("plots need matplotlib: pip install 'dialog-gym[report]'") from None
     metrics = list(dict.fromkeys(one.metric for one in curves))
@@ -178,6 +179,7 @@ def plot(curves: Sequence[Curve], path: Path) -> None:
                 )
             axes.set_title(metric)
             axes.set_xlabel("environment steps")
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         handles = [mpl.lines.Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
         figure.legend(handles=handles, loc="outside right upper", frameon=False)
         part = path.with_name(f"{path.stem}.part{path.suffix}")

@@ -16,6 +16,8 @@ from dialog_gym.benchmarks.results_comparisons import NOT_RUN, markdown_table
 from dialog_gym.benchmarks.training_runs import CURVES, REASONING
 from dialog_gym.benchmarks.transfer import Transfer
 
+OWN: Final = "reward"
+"""Not drawn: learners weight rewards differently, so their sums do not compare."""
 COMMANDS: Final = """\
 ```
 dialog-gym leaderboard --preset full --out runs/full     # goes on with --resume
@@ -57,7 +59,7 @@ def _plots(board: Board, out: Path, transfer: Transfer | None) -> dict[str, Path
         "reasoning": [row for row in board.rows if row.runs and row.runs[0].reasoning],
     }
     for name, rows in learnt.items():
-        shown = REASONING if name == "reasoning" else [one for one in CURVES if one not in REASONING]
+        shown = REASONING if name == "reasoning" else [one for one in CURVES if one not in (*REASONING, OWN)]
         curves = [one for row in rows for one in row.curves if one.metric in shown]
         if curves:
             found[name] = out.with_name(f"{out.stem}-{name}.svg")

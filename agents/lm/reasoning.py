@@ -138,7 +138,7 @@ def score_gradients(
         precision: In which the model runs.
     """
     found = []
-    with precision, attention_in_blocks(module.model):
+    with torch.no_grad(), precision, attention_in_blocks(module.model):
         for row in range(len(rollout)):
             t, k = rollout.mask[row].nonzero(as_tuple=True)
             columns = (rollout.inputs["starts"][row][t] + k).to(module.device)
@@ -147,5 +147,7 @@ def score_gradients(
             logits, states = module(ids, torch.zeros_like(columns), columns - 1)
             slope = -torch.softmax(logits.float() / temperature, -1)
             slope[torch.arange(len(columns)), ids[0, columns]] += 1.0
-            found.append((slope.T @ states[0, columns - 1].float()).flatten().cpu() / temperature)
+            with torch.autocast(module.device.type, enabled=False):
+                gradient = slope.T @ states[0, columns - 1].float()
+            found.append(gradient.flatten().cpu() / temperature)
     return torch.stack(found)

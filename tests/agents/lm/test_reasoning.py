@@ -154,6 +154,15 @@ def test_gradients_of_dialogues(policy, family, temperature):
         torch.testing.assert_close(found[row], wanted.flatten(), atol=1e-4, rtol=1e-3)
 
 
+def test_gradients_are_float32_in_half_precision_too(policy):
+    playing = policy("llama", precision="bf16")
+    group = np.arange(2)
+    rollout = playing.collect(Episodes("customer_service", group, group.astype(np.uint64), group), seeded())
+    found = playing.score_gradients(rollout)
+    assert found.dtype == torch.float32 and not found.requires_grad
+    assert found.abs().sum() > 0
+
+
 # -- single replies
 
 

@@ -58,6 +58,12 @@ def _spread(mean: Tensor, deviation: Tensor) -> Tensor:
     return deviation > ROUNDING * mean.abs()
 
 
+def members_of(group: Tensor) -> tuple[Tensor, ...]:
+    """The dialogues of each group, int64[n] each, in their order; ``group`` is int64[D]."""
+    sizes = torch.bincount(group)
+    return torch.split(torch.argsort(group, stable=True), sizes[sizes > 0].tolist())
+
+
 def group_statistics(values: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each dialogue's group.
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from dialog_gym.agents.learning.advantages import mix_rewards
+from dialog_gym.agents.learning.advantages import members_of, mix_rewards
 from dialog_gym.agents.learning.algorithm import Algorithm, OnlineConfig, option
 from dialog_gym.agents.learning.rollout import Policy, Rollout, portions
 
@@ -98,10 +98,8 @@ def ranked_pairs(total: Tensor, group: Tensor, pairs: int) -> tuple[Tensor, Tens
         pairs: Pairs per group.
     """
     chosen, rejected = [], []
-    order = torch.argsort(total, descending=True, stable=True)
-    order = order[torch.argsort(group[order], stable=True)]
-    sizes = torch.bincount(group)
-    for members in torch.split(order, sizes[sizes > 0].tolist()):
+    for together in members_of(group):
+        members = together[torch.argsort(total[together], descending=True, stable=True)]
         for k in range(min(pairs, len(members) // 2)):
             best, worst = members[k], members[-1 - k]
             if total[best] > total[worst] + 1e-5:

@@ -19,7 +19,12 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from dialog_gym.agents.learning.advantages import group_normalise, group_statistics, has_spread
+from dialog_gym.agents.learning.advantages import (
+    group_normalise,
+    group_statistics,
+    has_spread,
+    members_of,
+)
 from dialog_gym.agents.learning.algorithm import WEIGHTS, option
 from dialog_gym.agents.learning.grpo import GRPO, GRPOConfig
 from dialog_gym.agents.learning.policy_gradient import Advised
@@ -161,9 +166,7 @@ class MORE(GRPO):
     def _norms(self, rollout: Rollout, advantage: Tensor) -> Tensor:
         """‖g_j‖² of each dialogue's group, float32[D, J]."""
         norms = torch.zeros_like(advantage)
-        order = torch.argsort(rollout.group, stable=True)
-        sizes = torch.bincount(rollout.group)
-        members = torch.split(order, sizes[sizes > 0].tolist())
+        members = members_of(rollout.group)
         together = max(1, (self.config.microbatch or self.config.minibatch) // max(self.config.group, 1))
         for index in portions(len(members), together):
             groups = [members[i] for i in index.tolist()]

@@ -102,8 +102,7 @@ class Scaffold(GRPO):
 
     def tasks(self, customers: int, generator: torch.Generator) -> Rollout:
         """Answered tasks of the training split, without the combinations that are kept out of it."""
-        asked = self.policy.reasoning("train")  # type: ignore[attr-defined]
-        drawn = torch.randint(asked.size, (customers,), generator=generator)
+        asked, drawn = self._drawn(customers, generator)
         return _seen(asked.answer(drawn, self.config.group, generator))
 
     def imitate(self, customers: int, generator: torch.Generator) -> dict[str, float]:
@@ -111,8 +110,8 @@ class Scaffold(GRPO):
 
         *Ours*: the paper's model could answer before, so that reinforcement had something to reinforce.
         """
-        asked = self.policy.reasoning("train")  # type: ignore[attr-defined]
-        solved = _seen(asked.solved(torch.randint(asked.size, (customers,), generator=generator)))
+        asked, drawn = self._drawn(customers, generator)
+        solved = _seen(asked.solved(drawn))
         self.optimizer.zero_grad(set_to_none=True)
         found = self.policy.evaluate(solved)
         loss = -found.logprob.sum() / solved.mask.sum().clamp(min=1)
@@ -120,6 +119,11 @@ class Scaffold(GRPO):
         torch.nn.utils.clip_grad_norm_(self.parameters, self.config.max_gradient or float("inf"))
         self.optimizer.step()
         return {"scaffold_imitation": float(loss.detach())}
+
+    def _drawn(self, customers: int, generator: torch.Generator) -> tuple[Tasks, Tensor]:
+        """The training split's tasks, and some of its customers, drawn anew."""
+        tasks: Tasks = self.policy.reasoning("train")  # type: ignore[attr-defined]
+        return tasks, torch.randint(tasks.size, (customers,), generator=generator)
 
 
 def _seen(rollout: Rollout) -> Rollout:

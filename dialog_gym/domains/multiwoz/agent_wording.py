@@ -13,6 +13,7 @@ from dialog_gym.core import DialogueAct, Scalar
 from dialog_gym.domains.multiwoz.ontology import ASSISTANT
 from dialog_gym.domains.multiwoz.phrases import (
     Draw,
+    asked_together,
     capitalised,
     check,
     label,
@@ -55,7 +56,7 @@ def word_assistant(acts: Sequence[DialogueAct], key: int = 0) -> str:
     while at < len(acts):
         check(acts[at], ASSISTANT.acts, "agent")
         draw = Draw(key, at)
-        asked = _asked_together(acts[at:])
+        asked = asked_together(acts[at:], ASSISTANT.acts, "agent")
         if len(asked) > 1 and draw.below(_JOIN) == 0:
             sentences.append(_ask(asked, draw))
             at += len(asked)
@@ -63,17 +64,6 @@ def word_assistant(acts: Sequence[DialogueAct], key: int = 0) -> str:
             sentences.append(_word(acts[at], draw))
             at += 1
     return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
-
-
-def _asked_together(acts: Sequence[DialogueAct]) -> list[DialogueAct]:
-    """The requests of one domain that a turn starts with."""
-    asked: list[DialogueAct] = []
-    for act in acts:
-        if not act.intent.endswith("_request") or (asked and act.intent != asked[0].intent):
-            break
-        check(act, ASSISTANT.acts, "agent")
-        asked.append(act)
-    return asked
 
 
 def _ask(acts: Sequence[DialogueAct], draw: Draw) -> str:

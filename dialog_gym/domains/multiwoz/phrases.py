@@ -173,6 +173,23 @@ def said_plainly(domain: str, slot: str, value: Scalar) -> bool:
     return True
 
 
+def asked_together(
+    acts: Sequence[DialogueAct], known: Mapping[str, tuple[str, ...]], speaker: str
+) -> list[DialogueAct]:
+    """The requests of one domain that a turn starts with.
+
+    Raises:
+        DialogGymError: one of them is unknown; see `check`.
+    """
+    asked: list[DialogueAct] = []
+    for act in acts:
+        if not act.intent.endswith("_request") or (asked and act.intent != asked[0].intent):
+            break
+        check(act, known, speaker)
+        asked.append(act)
+    return asked
+
+
 def check(act: DialogueAct, known: Mapping[str, tuple[str, ...]], speaker: str) -> None:
     """Refuse an act that the speaker does not have.
 

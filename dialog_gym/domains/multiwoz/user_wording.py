@@ -16,6 +16,7 @@ from dialog_gym.domains.multiwoz.ontology import BOOKABLE, DONTCARE, USER
 from dialog_gym.domains.multiwoz.phrases import (
     Draw,
     after_noun,
+    asked_together,
     capitalised,
     check,
     label,
@@ -64,7 +65,7 @@ def word_user(
     at = 0
     while at < len(acts):
         check(acts[at], USER.acts, "user")
-        together = _asked_together(acts[at:])
+        together = asked_together(acts[at:], USER.acts, "user")
         draw = Draw(key, at)
         domain = act_domain(acts[at])
         if together:
@@ -75,17 +76,6 @@ def word_user(
         at += max(1, len(together))
     text = " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
     return mistype(text, typos, key)
-
-
-def _asked_together(acts: Sequence[DialogueAct]) -> list[DialogueAct]:
-    """The requests of one domain that a turn starts with."""
-    asked: list[DialogueAct] = []
-    for act in acts:
-        if not act.intent.endswith("_request") or (asked and act.intent != asked[0].intent):
-            break
-        check(act, USER.acts, "user")
-        asked.append(act)
-    return asked
 
 
 def _request(acts: Sequence[DialogueAct], draw: Draw, verbosity: str, known: bool) -> str:

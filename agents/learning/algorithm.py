@@ -1,9 +1,9 @@
 """What all algorithms share: a policy, an optimiser, and minibatches of whole dialogues."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -30,6 +30,8 @@ class Batch(Protocol):
         ...
 
 
+Loss: TypeAlias = Callable[[Any, Any], tuple[Tensor, dict[str, Tensor]]]
+"""The loss of a part of a minibatch, given both, and what to log; see `Algorithm.loss`."""
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
 
 
@@ -140,12 +142,12 @@ class Algorithm:
         """
         raise NotImplementedError
 
-    def _step(self, minibatch: "Batch") -> dict[str, float]:
-        """One gradient step."""
+    def _step(self, minibatch: "Batch", loss_of: "Loss | None" = None) -> dict[str, float]:
+        """One gradient step on a loss, default the algorithm's."""
         self.optimizer.zero_grad(set_to_none=True)
         logs: dict[str, float] = {}
         for part in parts(minibatch, self.config.microbatch):
-            loss, found = self.loss(part, minibatch)
+            loss, found = (loss_of or self.loss)(part, minibatch)
             loss.backward()  # type: ignore[no-untyped-call]
             for name, value in {"loss": loss, **found}.items():
                 logs[name] = logs.get(name, 0.0) + float(value.detach())

@@ -52,7 +52,7 @@ class GRPO(PolicyGradient):
     config: GRPOConfig
 
     def advise(self, rollout: Rollout) -> Advised:
-        """One advantage per dialogue, the same for all its turns."""
+        """One advantage per turn; with ``levels="joint"`` it is the same for all turns of a dialogue."""
         session = {name: values.sum(1, keepdim=True) for name, values in self._discounted(rollout).items()}
         if self.config.drop_equal:
             total = mix_rewards(session, self.config.weights).squeeze(1)
@@ -63,8 +63,7 @@ class GRPO(PolicyGradient):
         if self.config.levels == "separate":
             return Advised(rollout, {"advantage": self._separate(rollout, session)})
         if self.config.levels == "turn":
-            togo = returns_to_go(mix_rewards(rollout.rewards, self.config.weights), self.config.discount)
-            return Advised(rollout, {"advantage": turn_normalise(togo, rollout.turns, rollout.group)})
+            return Advised(rollout, {"advantage": self._turn_advantage(rollout)})
         advantage = self._session_advantage(session, rollout.group)
         return Advised(rollout, {"advantage": advantage[:, None] * rollout.turns})
 
@@ -82,6 +81,19 @@ class GRPO(PolicyGradient):
         ]
         total = torch.stack(parts).sum(0)
         return normalise(total, torch.ones_like(total, dtype=torch.bool))
+
+    def _turn_advantage(self, rollout: Rollout) -> Tensor:
+        """What is still to come after each turn, compared with the group's dialogues at that turn."""
+        together = mix_rewards(rollout.rewards, self.config.weights)
+        if self.config.mix == "sum-then-normalise":
+            togo = returns_to_go(together, self.config.discount)
+            return turn_normalise(togo, rollout.turns, rollout.group)
+        total = torch.zeros_like(together)
+        for name, weight in self.config.weights.items():
+            if name in rollout.rewards:
+                togo = returns_to_go(torch.nan_to_num(rollout.rewards[name]), self.config.discount)
+                total += weight * turn_normalise(togo, rollout.turns, rollout.group)
+        return normalise(total, rollout.turns)
 
     def _separate(self, rollout: Rollout, session: dict[str, Tensor]) -> Tensor:
         """The sum of a session-level advantage and one from the turn rewards that are still to come."""

@@ -3,7 +3,7 @@
 Each batch is learnt from in two stages. First the policy answers reasoning tasks (`scaffold`) and learns from
 the answers; a frozen copy of it becomes the reference model. Then come the dialogues, which the policy had
 played before the first stage: rewards, each rescaled to [0, 1], are weighted by the rank of their gradients'
-norms, normalised within the group, and enter a clipped surrogate with a KL term to that reference.
+norms, compared within the group, and enter a clipped surrogate with a KL term to that reference.
 
 On one reply a reward's gradient is the reward times a vector that all rewards share, so the paper's ranking
 is by the size of rewards: ``weighting="sample"``. The default ``"group"`` is *ours*: the gradient of reward j
@@ -13,18 +13,13 @@ dialogues with their outcome among the rewards; the paper learns from single log
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from dialog_gym.agents.learning.advantages import (
-    group_normalise,
-    group_statistics,
-    has_spread,
-    members_of,
-)
+from dialog_gym.agents.learning.advantages import group_statistics, members_of
 from dialog_gym.agents.learning.algorithm import WEIGHTS, option
 from dialog_gym.agents.learning.grpo import GRPO, GRPOConfig
 from dialog_gym.agents.learning.policy_gradient import Advised
@@ -111,16 +106,17 @@ class MORE(GRPO):
         return logs
 
     def _reason(self, generator: torch.Generator, progress: float) -> dict[str, float]:
-        """The first stage; in the merged variant its tasks wait for the dialogues' gradient steps."""
-        chosen, logs = self.config, {}
+        """The first stage; in the merged variant one batch of tasks joins all gradient steps."""
+        chosen = self.config
+        logs: dict[str, float] = {}
         for _ in range(chosen.imitated if self.iteration == 0 else 0):
             self.scaffold.imitate(chosen.customers, generator)
+        if chosen.merged:
+            self._asked = self.scaffold.prepare(self.scaffold.tasks(chosen.customers, generator))
+            return logs
         for _ in range(chosen.rounds):
-            if chosen.merged:
-                self._asked = self.scaffold.prepare(self.scaffold.tasks(chosen.customers, generator))
-            else:
-                logs = self.scaffold.learn(chosen.customers, generator, progress)
-        if self.reference is not None and not self.config.merged:
+            logs = self.scaffold.learn(chosen.customers, generator, progress)
+        if self.reference is not None:
             self.reference.module.load_state_dict(self.policy.module.state_dict())
         return logs
 
@@ -132,25 +128,12 @@ class MORE(GRPO):
         return loss * len(part) / len(whole), {}
 
     def advise(self, rollout: Rollout) -> Advised:
-        """One advantage per dialogue from its weighted rewards."""
-        scores = rescaled(rollout, self.config.weights)
+        """As GRPO, from rewards that are rescaled and weighted."""
+        rewards = rescaled(rollout, self.config.weights)
+        scores = {name: values.sum(1) for name, values in rewards.items()}
         ranks = self._rank_weights(rollout, scores)
-        base = torch.tensor([self.config.weights[name] for name in scores])
-        total = (ranks * base * torch.stack(list(scores.values()), 1)).sum(1)
-        kept = torch.arange(len(rollout))
-        if self.config.drop_equal:
-            kept = has_spread(total, rollout.group).nonzero().squeeze(1)
-        rollout = rollout.select(kept)
-        advantage = self._advantage(total[kept], rollout, {n: s[kept] for n, s in scores.items()})
-        return Advised(rollout, {"advantage": advantage[:, None] * rollout.turns})
-
-    def _advantage(self, total: Tensor, rollout: Rollout, scores: Mapping[str, Tensor]) -> Tensor:
-        if not len(rollout):
-            return torch.zeros(0)
-        if self.config.mix == "sum-then-normalise":
-            return group_normalise(total, rollout.group, divide=self.config.divide)
-        session = {name: values[:, None] for name, values in scores.items()}
-        return self._session_advantage(session, rollout.group)
+        weighted = {name: rewards[name] * rank[:, None] for name, rank in zip(rewards, ranks.T, strict=True)}
+        return super().advise(replace(rollout, rewards=weighted))
 
     def _rank_weights(self, rollout: Rollout, scores: Mapping[str, Tensor]) -> Tensor:
         """λ of each dialogue's rewards, float32[D, J]."""
@@ -189,25 +172,29 @@ class MORE(GRPO):
 
 
 def rescaled(rollout: Rollout, weights: Mapping[str, float]) -> dict[str, Tensor]:
-    """Rewards of whole dialogues in [0, 1], float32[D] each, of those that are weighted and can be judged.
+    """Rewards that are weighted and can be judged, turn by turn, float32[D, T] each.
 
-    Measures of language are means over the turns that can be judged, all others sums; see `RANGES`. A
-    dialogue in which nothing can be judged has the mean of its group, which favours and blames nobody.
+    Over a dialogue each adds up to a score in [0, 1]: measures of language to their mean over the turns that
+    can be judged, all others to their rescaled sum; see `RANGES`. A dialogue in which nothing can be judged
+    has the mean score of its group, which favours and blames nobody. What the turns do not explain of a score
+    (where its range begins, what was cut off) comes with the last turn.
     """
-    found = {}
+    found, turns = {}, rollout.turns
+    last = torch.zeros_like(turns).scatter(1, (turns.sum(1, keepdim=True) - 1).clamp(min=0), True)
     for name in weights:
         if name not in rollout.rewards:
             continue
-        values, turns = rollout.rewards[name], rollout.turns
+        values = rollout.rewards[name]
         if name in LANGUAGE_REWARDS:
             judged = turns & ~torch.isnan(values)
             count = judged.sum(1)
-            mean = torch.where(judged, values, 0.0).sum(1) / count.clamp(min=1)
-            found[name] = _filled(mean, count > 0, rollout.group)
+            earned = torch.where(judged, values, 0.0) / count.clamp(min=1)[:, None]
+            score = _filled(earned.sum(1), count > 0, rollout.group)
         else:
             low, high = RANGES.get(name, (0.0, 1.0))
-            total = torch.nan_to_num(values, nan=0.0).sum(1)
-            found[name] = ((total - low) / (high - low)).clamp(0.0, 1.0)
+            earned = torch.nan_to_num(values, nan=0.0) / (high - low)
+            score = (earned.sum(1) - low / (high - low)).clamp(0.0, 1.0)
+        found[name] = earned + last * (score - earned.sum(1))[:, None]
     return found
 
 

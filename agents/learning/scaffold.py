@@ -4,6 +4,7 @@ A task is a dialogue of one turn, the answer; what backbones answer with is in t
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from dialog_gym.agents.learning.algorithm import option
 from dialog_gym.agents.learning.grpo import GRPO, GRPOConfig
 from dialog_gym.agents.learning.rollout import Policy, Rollout
+from dialog_gym.agents.learning.sft import unlikelihood
 
 KINDS = ("mac", "pnr")
 HEADS = "reasoning."
@@ -111,14 +113,8 @@ class Scaffold(GRPO):
         *Ours*: the paper's model could answer before, so that reinforcement had something to reinforce.
         """
         asked, drawn = self._drawn(customers, generator)
-        solved = _seen(asked.solved(drawn))
-        self.optimizer.zero_grad(set_to_none=True)
-        found = self.policy.evaluate(solved)
-        loss = -found.logprob.sum() / solved.mask.sum().clamp(min=1)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.config.max_gradient or float("inf"))
-        self.optimizer.step()
-        return {"scaffold_imitation": float(loss.detach())}
+        logs = self._step(_seen(asked.solved(drawn)), partial(unlikelihood, self.policy))
+        return {"scaffold_imitation": logs["loss"]}
 
     def _drawn(self, customers: int, generator: torch.Generator) -> tuple[Tasks, Tensor]:
         """The training split's tasks, and some of its customers, drawn anew."""

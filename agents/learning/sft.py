@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dialog_gym.agents.learning.algorithm import Algorithm, Config, option
-from dialog_gym.agents.learning.rollout import Rollout
+from dialog_gym.agents.learning.rollout import Policy, Rollout
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,11 @@ class SFT(Algorithm):
 
     def loss(self, part: Rollout, whole: Rollout) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean negative log-likelihood of a decision."""
-        found = self.policy.evaluate(part)
-        decisions = whole.mask.sum().clamp(min=1)
-        entropy = found.entropy.detach().sum() / decisions
-        return -found.logprob.sum() / decisions, {"entropy": entropy}
+        return unlikelihood(self.policy, part, whole)
+
+
+def unlikelihood(policy: Policy, part: Rollout, whole: Rollout) -> tuple[Tensor, dict[str, Tensor]]:
+    """Mean negative log-likelihood of the whole's decisions, as far as the part's go, and their entropy."""
+    found = policy.evaluate(part)
+    decisions = whole.mask.sum().clamp(min=1)
+    return -found.logprob.sum() / decisions, {"entropy": found.entropy.detach().sum() / decisions}

@@ -46,7 +46,7 @@ LANES = {False: 16, True: 512}
 BETWEEN = 4096
 """Its steps between two updates, those of all parallel dialogues together."""
 SCRATCH: Mapping[str, Any] = {
-    "learning_rate": 2e-3, "dialogues": 2048, "epochs": 2, "entropy": 0.03, "discount": 0.9,
+    "learning_rate": 2e-3, "minibatch": 256, "epochs": 2, "entropy": 0.03, "discount": 0.9,
     "gae_lambda": 0.9,
 }  # fmt: skip
 """Options of ours from random weights, chosen on the split ``validation``; the others are the defaults."""

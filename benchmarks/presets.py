@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from dialog_gym.benchmarks.leaderboard import NO_LEARNING
 from dialog_gym.core import DialogGymError
-from dialog_gym.domains.credit.dynamics import DEFAULT_REWARD_WEIGHTS
 from dialog_gym.plugins import nearest
 
 START: Final = "sft"
@@ -105,7 +104,6 @@ class Preset:
 
 _MIXED: Final = {"weighting": "uniform", "scaffold": False}
 """MORE's rewards without MORE: mixed with their fixed weights, nothing is reasoned."""
-_LM_WEIGHTS: Final = {**DEFAULT_REWARD_WEIGHTS, "violation": 0.3}
 
 NET_LEARNERS: Final = tuple(map(Learner, ("sft", "dpo", "ppo", "grpo", "gopo", "more", "memento")))
 NET_ABLATIONS: Final = (
@@ -115,17 +113,13 @@ NET_ABLATIONS: Final = (
     Learner("more", {"scaffold": False}, "no-reasoning"),
     Learner("more", _MIXED, "sum-then-normalise"),
     Learner("more", {**_MIXED, "mix": "normalise-then-sum"}, "normalise-then-sum"),
+    Learner("grpo", {"levels": "joint"}, "joint"),
     Learner("gopo", {"expert": False}, "no-expert"),
 )
-# what is other than an algorithm's defaults on language models
-LM_LEARNERS: Final = (
-    Learner("sft"),
-    Learner("grpo", {"levels": "separate", "learning_rate": 3e-4, "weights": _LM_WEIGHTS}),
-    Learner("more"),
-)
+LM_LEARNERS: Final = tuple(map(Learner, ("sft", "grpo", "more")))
 
 
-def _shorter(learners: Sequence[Learner], changes: Mapping[str, Mapping[str, Any]]) -> tuple[Learner, ...]:
+def _with(learners: Sequence[Learner], changes: Mapping[str, Mapping[str, Any]]) -> tuple[Learner, ...]:
     """Learners with further options, by algorithm."""
     return tuple(replace(one, config={**one.config, **changes.get(one.algorithm, {})}) for one in learners)
 
@@ -137,7 +131,7 @@ QUICK: Final = Preset(
     courses=(
         Course(
             "lm",
-            _shorter(
+            _with(
                 LM_LEARNERS,
                 {
                     "sft": {"demonstrations": 300, "passes": 1},
@@ -155,7 +149,7 @@ QUICK: Final = Preset(
         ),
         Course(
             "net",
-            _shorter(
+            _with(
                 NET_LEARNERS,
                 {"sft": {"demonstrations": 3_600}, "more": {"imitated": 200, "rounds": 3}},
             ),
@@ -172,7 +166,12 @@ FULL: Final = Preset(
     "full",
     agents=NO_LEARNING,
     courses=(
-        Course("lm", LM_LEARNERS, seeds=3, steps=25_000),
+        Course(
+            "lm",
+            _with(LM_LEARNERS, {"sft": {"demonstrations": 6_000, "passes": 6}}),
+            seeds=3,
+            steps=80_000,
+        ),
         Course(
             "net",
             NET_LEARNERS + NET_ABLATIONS,

@@ -69,9 +69,10 @@ WEIGHTS: Mapping[str, float] = {**DEFAULT_REWARD_WEIGHTS, "violation": 0.5}
 class OnlineConfig(Config):
     """Options of algorithms that learn from dialogues they play themselves."""
 
-    learning_rate: float = option(7e-4, "Step size of Adam at the start.")
-    dialogues: int = option(4096, "Dialogues played per iteration.")
-    epochs: int = option(2, "Passes over each batch of dialogues.")
+    learning_rate: float = option(1e-3, "Step size of Adam at the start.")
+    minibatch: int = option(128, "Dialogues per gradient step.")
+    dialogues: int = option(2048, "Dialogues played per iteration.")
+    epochs: int = option(4, "Passes over each batch of dialogues.")
     weights: Mapping[str, float] = field(
         default_factory=lambda: dict(WEIGHTS), metadata={"help": "Weights of named rewards, NAME=W,..."}
     )

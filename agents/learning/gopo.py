@@ -15,7 +15,7 @@ without the expert, this is GRPO on the turn rewards.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -39,12 +39,7 @@ class GOPOConfig(GRPOConfig):
     """Options of GOPO."""
 
     learning_rate: float = option(1.2e-3, "Step size of Adam at the start.")
-    dialogues: int = option(2048, "Dialogues played per iteration.")
     minibatch: int = option(64, "Pairs of dialogues per gradient step.")
-    epochs: int = option(4, "Passes over each batch of pairs.")
-    levels: Literal["joint", "separate", "turn"] = option(
-        "turn", "As in GRPO; counts where nothing is planned and without the expert."
-    )
     weights: Mapping[str, float] = field(
         default_factory=lambda: dict(TURN_WEIGHTS),
         metadata={"help": "Weights of the service agent's named rewards, NAME=W,..."},

@@ -3,7 +3,8 @@
 Options of later papers are switches: DAPO's higher upper clip and dropping of groups without spread
 (arXiv 2503.14476), Dr. GRPO's missing division by the deviation and constant length (arXiv 2503.20783),
 GDPO's normalise-each-reward-then-sum, and DuCA's separate normalisation of turn- and session-level advantages
-(arXiv 2603.01481).
+(arXiv 2603.01481). The default is *ours*: dialogues of a task share the customer and the customer's
+randomness, so they can be compared turn by turn, and a turn is not blamed for what came before it.
 """
 
 from dataclasses import dataclass
@@ -39,9 +40,9 @@ class GRPOConfig(PolicyGradientConfig):
         "sum-then-normalise", "Mix rewards before, or after (GDPO) normalising each within the group."
     )
     levels: Literal["joint", "separate", "turn"] = option(
-        "joint",
-        "One advantage per dialogue, or turn and session rewards normalised apart (DuCA's HIAN), or what is "
-        "still to come after each turn, compared with the group's dialogues at that turn.",
+        "turn",
+        "One advantage per dialogue (the paper's), or turn and session rewards normalised apart (DuCA's "
+        "HIAN), or what is still to come after each turn, compared with the group's dialogues at that turn.",
     )
 
 

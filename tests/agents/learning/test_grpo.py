@@ -88,8 +88,13 @@ def test_no_group_with_spread_is_nothing_to_learn_from(shopper):
 
 
 @pytest.mark.parametrize(
-    "options", [{"mix": "sum-then-normalise"}, {"mix": "normalise-then-sum"}, {"levels": "separate"}]
-)
+    "options",
+    [
+        {"mix": "sum-then-normalise"}, {"mix": "normalise-then-sum"}, {"levels": "separate"},
+        {"levels": "turn"},
+        {"mix": "normalise-then-sum", "levels": "turn"},
+    ],
+)  # fmt: skip
 def test_a_reward_that_cannot_be_judged_drops_out(options):
     blind = by_hand({"conversion": [[1.0], [0.0]], "progress": [[math.nan], [3.0]]})
     plain = by_hand({"conversion": [[1.0], [0.0]], "progress": [[0.0], [3.0]]})
@@ -110,10 +115,12 @@ def test_normalise_then_sum():
     torch.testing.assert_close(found[:, 0], wanted, atol=1e-4, rtol=1e-4)
 
 
-def test_normalise_then_sum_forgets_the_size_of_rewards():
+@pytest.mark.parametrize("levels", ["joint", "turn"])
+def test_normalise_then_sum_forgets_the_size_of_rewards(levels):
     small = by_hand({"conversion": [[1.0], [0.0], [0.0]], "progress": [[0.0], [0.0], [1.0]]})
     large = by_hand({"conversion": [[50.0], [0.0], [0.0]], "progress": [[0.0], [0.0], [1.0]]})
-    found = [advantage(rollout, weights=EVEN, mix="normalise-then-sum") for rollout in (small, large)]
+    chosen = {"weights": EVEN, "mix": "normalise-then-sum", "levels": levels}
+    found = [advantage(rollout, **chosen) for rollout in (small, large)]
     torch.testing.assert_close(*found, atol=1e-4, rtol=1e-4)
 
 
@@ -137,6 +144,16 @@ def test_turn_level_compares_with_the_group_at_the_same_turn():
     centred = [[1.0, 0.0], [-1.0, 0.0], [-2.0, 0.0], [2.0, 0.0]]
     unit = math.sqrt((1 + 1 + 4 + 4) / 7)
     close(advantage(FOUR, weights=EVEN, levels="turn"), [[x / unit for x in row] for row in centred])
+
+
+def test_turn_level_normalises_each_reward_and_then_sums():
+    rewards = {"conversion": [[0.0, 8.0], [0.0, 0.0]], "progress": [[0.0, 0.0], [0.5, 0.5]]}
+    # conversion to go: 8 and 0 at either turn; progress: 0 and 1, then 0 and a half
+    unit = math.sqrt((0.5**2 + 0.25**2) / 2)
+    parts = [[1 - 0.5 / unit, 1 - 0.25 / unit], [0.5 / unit - 1, 0.25 / unit - 1]]
+    size = math.sqrt((parts[0][0] ** 2 + parts[0][1] ** 2) / 2)
+    found = advantage(by_hand(rewards), weights=EVEN, mix="normalise-then-sum", levels="turn")
+    torch.testing.assert_close(found, torch.tensor(parts) / size, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["conversion", "progress"])

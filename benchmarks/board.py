@@ -1,7 +1,6 @@
 """A board: rows of one suite with paired comparisons, its ranks, its forms on disk and on screen."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -14,6 +13,7 @@ from dialog_gym.benchmarks.curves import Curve
 from dialog_gym.benchmarks.suite import Suite, load_suite
 from dialog_gym.benchmarks.training_runs import TrainingRun
 from dialog_gym.core import DialogGymError, Record, Result, Trajectory
+from dialog_gym.files import write_text
 from dialog_gym.metrics import METRICS, Matrix
 from dialog_gym.paired import Paired
 from dialog_gym.stats import ranks_with_ties
@@ -220,9 +220,7 @@ class Board:
 
     def write(self, path: Path) -> Path:
         """Write the board as JSON, to a temporary file first."""
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(self.stored().model_dump_json(indent=1) + "\n", "utf-8")
-        os.replace(part, path)
+        write_text(path, self.stored().model_dump_json(indent=1) + "\n")
         return path
 
 

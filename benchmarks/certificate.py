@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from dialog_gym.benchmarks.certify_decisions import PUBLISHED_BIAS
 from dialog_gym.core import DialogGymError
 from dialog_gym.simulators.audit import KINDS
 
@@ -19,6 +20,9 @@ LIMITS: Final[Mapping[str, tuple[str, float]]] = {
     "fallback": ("at most", 0.1),
 }
 """What a certified simulator keeps to; nearly all words must be its own. Other measures are reported."""
+
+CHOOSES: Final[Mapping[str, str]] = {"worded": "the domain (worded)", "free": "the model (free)"}
+PUBLISHED: Final = f"{PUBLISHED_BIAS:+.2f} for those who did not buy, arXiv 2606.20708"
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,14 @@ class Certificate:
     """Spent in the simulator, all dialogues speaking together, loading included."""
     usage: dict[str, float]
     """Requests, tokens and cost of a served model; empty for others."""
-    decisions: dict[str, dict[str, float]]
-    """Of buyers and of those who will not buy; see `dialog_gym.benchmarks.certify.decisions`."""
+    decisions: dict[str, dict[str, dict[str, float]]]
+    """By who chooses (``worded``: the domain's user model; ``free``: a language model), then by whether the
+    customer is a buyer; see `dialog_gym.benchmarks.certify_decisions.decisions`."""
+    buying_bias: dict[str, dict[str, float]]
+    """Acceptances that a language model adds when it chooses, by whether the customer is a buyer; empty for
+    simulators that have no modes. See `dialog_gym.benchmarks.certify_decisions.buying_bias`."""
+    realism: dict[str, Any] | str
+    """Figures of `dialog_gym.benchmarks.user_realism.realism`, or why there are none."""
 
     @property
     def failures(self) -> list[str]:
@@ -87,17 +97,50 @@ class Certificate:
             ("void dialogues", self.voided),
             ("seconds per turn", self.seconds_per_turn),
             *((f"served: {name}", value) for name, value in self.usage.items()),
-            *(
-                (f"{who}: {what}", value)
-                for who, told in self.decisions.items()
-                for what, value in told.items()
-            ),
         ]
         lines = [f"| {name} | {value:.4f} |" for name, value in rows]
         played = f"{self.dialogues:,} dialogues, {self.turns:,} turns"
         head = f"# {self.simulator} on {self.domain}\n\n{verdict}; {played}"
         settings = f"\n\n`{json.dumps(self.settings, sort_keys=True)}`" if self.settings else ""
-        return "\n".join((f"{head}{settings}\n", "| measure | value |", "|---|---:|", *lines)) + "\n"
+        measures = [f"{head}{settings}\n", "| measure | value |", "|---|---:|", *lines]
+        return "\n".join((*measures, *self._decisions(), *self._realism())) + "\n"
+
+    def _decisions(self) -> list[str]:
+        """The lines about buyers and those who will not buy."""
+        lines = ["", "## Decisions", ""]
+        if not self.decisions:
+            return [*lines, f"not measured: nobody was reached by a sales call on {self.domain}"]
+        told = [(mode, who, one) for mode, groups in self.decisions.items() for who, one in groups.items()]
+        names = list(told[0][2])
+        lines += [f"| who chooses | customers | {' | '.join(names)} |", f"|---|---|{'---:|' * len(names)}"]
+        for mode, who, one in told:
+            figures = (f"{one[name]:.0f}" if name == "dialogues" else f"{one[name]:.3f}" for name in names)
+            lines.append(f"| {CHOOSES[mode]} | {who} | {' | '.join(figures)} |")
+        bias = [f"{who} {one['value']:+.3f} {_interval(one)}" for who, one in self.buying_bias.items()]
+        if bias:
+            lines += ["", f"Bias of the model towards buying: {'; '.join(bias)} (published: {PUBLISHED})"]
+        return lines
+
+    def _realism(self) -> list[str]:
+        """The lines about likeness to real users."""
+        lines = ["", "## Realism: users of MultiWOZ, talking with the scripted agent, against people", ""]
+        found = self.realism
+        if isinstance(found, str):
+            return [*lines, found]
+        lines += ["| measure | people | simulated |", "|---|---:|---:|"]
+        sides = found["real"], found["simulated"]
+        lines += [f"| {name} | {sides[0][name]:.4g} | {sides[1][name]:.4g} |" for name in sides[0]]
+        test = found["classifier"]
+        return [
+            *lines,
+            f"| total variation of acts | | {found['acts_total_variation']:.3f} |",
+            f"| total variation of lengths | | {found['length_total_variation']:.3f} |",
+            f"| accuracy of a classifier (0.5: alike) | | {test['accuracy']:.3f} {_interval(test)} |",
+        ]
+
+
+def _interval(bounds: Mapping[str, float]) -> str:
+    return f"[{bounds['low']:.3f}, {bounds['high']:.3f}]"
 
 
 def write(certificate: Certificate, path: Path) -> None:

@@ -8,25 +8,28 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
 from dialog_gym.agents.base import load_agent
 from dialog_gym.benchmarks.certificate import Certificate
+from dialog_gym.benchmarks.certify_decisions import SALE, buying_bias, decisions, mode_of, other_mode, sales
 from dialog_gym.benchmarks.evaluate import simulator_settings
+from dialog_gym.benchmarks.user_realism import realism
 from dialog_gym.chat_records import chat_records
 from dialog_gym.core import Task, Trajectory
 from dialog_gym.envs.dialogue_env import DialogueEnv
 from dialog_gym.noise import mix, text_key
 from dialog_gym.rollout import play_many
 from dialog_gym.simulators.audit import KINDS, Facts, Kind, judge, shares
+from dialog_gym.simulators.prompts import MODES
 from dialog_gym.speaking import Request, ask_many, load_simulator
 
 AGENTS: Final = ("oracle", "scripted")
 """Who the users talk to: the dialogues of the first end well, those of the second often do not."""
 _SEED: Final = text_key("certificates of simulators")
-RESISTS: Final = frozenset(("object", "challenge", "complain", "decline"))
 
 
 class _Watched:
@@ -66,6 +69,30 @@ class _OtherSeed:
         return self.users.start(task, mix(seed, _SEED))
 
 
+class _Calls:
+    """The dialogues of a certificate: the same ones for whoever plays them."""
+
+    def __init__(self, domain: str, count: int, level: int, seed: int) -> None:
+        self.domain, self.level = domain, level
+        self.scenarios: tuple[str, ...] = tuple(DialogueEnv(domain).domain.scenarios)
+        self.seeds = [mix(_SEED, seed, number) >> 1 for number in range(count)]
+
+    def played(self, users: Any, agent: str, *scenarios: str, apart: bool = False) -> list[Trajectory]:
+        """Dialogues of some scenarios, default all, together or one at a time."""
+        found: list[Trajectory] = []
+        service, numbers = load_agent(agent), list(range(len(self.seeds)))
+        for scenario in scenarios or self.scenarios:
+            env = DialogueEnv(self.domain, scenario=scenario, simulator=users, split="test", level=self.level)
+            for group in [[n] for n in numbers] if apart else [numbers]:
+                episodes = env.begin_many(group, [self.seeds[n] for n in group], greet=False)
+                found += play_many(episodes, service)
+        return found
+
+    def both(self, users: Any, *scenarios: str) -> list[Trajectory]:
+        """Those with either agent."""
+        return [one for agent in AGENTS for one in self.played(users, agent, *scenarios)]
+
+
 def certify(
     simulator: str,
     *,
@@ -75,12 +102,12 @@ def certify(
     seed: int = 0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Certificate:
-    """Play a simulator against two reference agents and judge its words.
+    """Play a simulator against two reference agents, judge its words, and compare its users with people.
 
     Args:
         simulator: Its name (see `dialog_gym.speaking.load_simulator`).
         domain: Name of the domain.
-        dialogues: Per scenario and agent, from the test split.
+        dialogues: Per scenario and agent, from the test split, and of MultiWOZ for the realism.
         level: Difficulty 0-9; at level 0 nobody mistypes, so that every turn can be judged strictly.
         seed: Of the dialogues.
         on_progress: Called with (finished, all) passes.
@@ -89,32 +116,39 @@ def certify(
         DialogGymError: unknown names, or a served model that cannot be had.
     """
     users = _Watched(load_simulator(simulator), DialogueEnv(domain).domain)
-    passes = [*AGENTS, "again", "other seed"]
-    found: dict[str, list[Trajectory]] = {}
+    calls = _Calls(domain, dialogues, level, seed)
+    passes: dict[str, Callable[[], Any]] = {
+        **{agent: partial(calls.played, users, agent) for agent in AGENTS},
+        "again": lambda: calls.played(load_simulator(simulator), AGENTS[0], apart=True),
+        "other seed": lambda: calls.played(_OtherSeed(users.users), AGENTS[0]),
+        "realism": lambda: realism(users.users, dialogues, seed),
+    }
+    other = other_mode(users.users) if SALE in calls.scenarios else None
+    if other is not None:
+        passes["other mode"] = lambda: calls.both(load_simulator(simulator, {"mode": other}), SALE)
+    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="dialog-gym-certify-") as folder:
-        for number, name in enumerate(passes):
-            whose: Any = users
-            if name not in AGENTS:
-                whose = load_simulator(simulator) if name == "again" else _OtherSeed(users.users)
-            agent = name if name in AGENTS else AGENTS[0]
+        for number, (name, run) in enumerate(passes.items()):
             with chat_records(Path(folder) / name.replace(" ", "-"), resume=False) as records:
-                found[name] = _played(whose, agent, domain, dialogues, level, seed, apart=name == "again")
+                found[name] = run()
             if name == AGENTS[0]:
                 usage = dict(records.ledger.summary().get("user", {})) if records.ledger else {}
             if on_progress:
                 on_progress(number + 1, len(passes))
-    mine = [one for agent in AGENTS for one in found[agent]]
-    return _certificate(simulator, domain, users, mine, found, usage)
+    return _certificate(simulator, domain, users, found, usage)
 
 
 def _certificate(
     simulator: str,
     domain: str,
     users: _Watched,
-    mine: Sequence[Trajectory],
-    found: Mapping[str, Sequence[Trajectory]],
+    found: Mapping[str, Any],
     usage: dict[str, float],
 ) -> Certificate:
+    mine: list[Trajectory] = [one for agent in AGENTS for one in found[agent]]
+    modes: dict[str, list[Trajectory]] = {mode_of(users.users): sales(mine)}
+    if "other mode" in found:
+        modes[str(other_mode(users.users))] = found["other mode"]
     verdicts = users.verdicts
     wrong = Counter(kind for kind in verdicts if kind is not None)
     audited = sum(_counted(one, "audited") for one in mine)
@@ -139,24 +173,10 @@ def _certificate(
         voided=fmean(one.ended_by == "error" for one in mine),
         seconds_per_turn=users.seconds / max(len(texts), 1),
         usage=usage,
-        decisions=decisions(mine),
+        decisions={mode: told for mode in MODES if (told := decisions(modes.get(mode, [])))},
+        buying_bias=buying_bias(modes["free"], modes["worded"]) if len(modes) > 1 else {},
+        realism=found["realism"],
     )
-
-
-def _played(
-    users: Any, agent: str, domain: str, count: int, level: int, seed: int, *, apart: bool
-) -> list[Trajectory]:
-    """Dialogues of all scenarios, together or one at a time."""
-    played: list[Trajectory] = []
-    service = load_agent(agent)
-    for scenario in DialogueEnv(domain).domain.scenarios:
-        env = DialogueEnv(domain, scenario=scenario, simulator=users, split="test", level=level)
-        seeds = [mix(_SEED, seed, number) >> 1 for number in range(count)]
-        groups = [[n] for n in range(count)] if apart else [list(range(count))]
-        for group in groups:
-            episodes = env.begin_many(group, [seeds[n] for n in group], greet=False)
-            played += play_many(episodes, service)
-    return played
 
 
 def _counted(one: Trajectory, name: str) -> int:
@@ -180,28 +200,3 @@ def distinct(texts: Sequence[str], size: int) -> float:
         for i in range(len(words) - size + 1)
     )
     return len(runs) / sum(runs.values()) if runs else 0.0
-
-
-def decisions(played: Sequence[Trajectory]) -> dict[str, dict[str, float]]:
-    """How buyers and those who will not buy decide, for dialogues whose outcome tells them apart.
-
-    ``accepts`` is the share of dialogues with an acceptance, ``resists`` and ``deliberates`` are shares of
-    user turns, ``leaves`` the share of dialogues that the user declines or breaks off. Language models that
-    choose freely are known to push non-buyers into buying (arXiv 2606.20708).
-    """
-    found: dict[str, dict[str, float]] = {}
-    for name, buyer in (("buyers", True), ("non-buyers", False)):
-        group = [
-            one for one in played if one.outcome.get("buyer") is buyer and one.outcome.get("reached")
-            and one.task.scenario == "proactive_sale"
-        ]  # fmt: skip
-        said = [{act.intent for act in t.acts} for one in group for t in one.turns if t.role == "user"]
-        if group and said:
-            found[name] = {
-                "dialogues": float(len(group)),
-                "accepts": fmean(one.ended_by == "accepted" for one in group),
-                "resists": fmean(bool(acts & RESISTS) for acts in said),
-                "deliberates": fmean("consider" in acts for acts in said),
-                "leaves": fmean(one.ended_by in ("declined", "user_hung_up") for one in group),
-            }
-    return found

@@ -5,7 +5,6 @@ iterations, so that the climb at the beginning does not count as instability (MO
 it for the accuracy of reasoning); an arm's is the mean over its runs.
 """
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from dialog_gym.agents.learning.run_log import METRICS, read_metrics
 from dialog_gym.core import DialogGymError, Record
+from dialog_gym.files import replacing
 from dialog_gym.plugins import nearest
 
 LAST: Final = 0.5
@@ -182,6 +182,5 @@ def plot(curves: Sequence[Curve], path: Path) -> None:
             axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         handles = [mpl.lines.Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
         figure.legend(handles=handles, loc="outside right upper", frameon=False)
-        part = path.with_name(f"{path.stem}.part{path.suffix}")
-        figure.savefig(part, metadata={"Date": None} if path.suffix == ".svg" else None)
-        os.replace(part, path)
+        with replacing(path) as working:
+            figure.savefig(working, metadata={"Date": None} if path.suffix == ".svg" else None)

@@ -11,9 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from dialog_gym.agents.base import load_agent
 from dialog_gym.benchmarks.evaluate import RunConfig, evaluate
+from dialog_gym.benchmarks.matrix_kept import KEPT, Kept, kept
+from dialog_gym.benchmarks.matrix_kept import lines as lines_kept
 from dialog_gym.benchmarks.suite import Suite
-from dialog_gym.core import DialogGymError, Record, Score
+from dialog_gym.core import DialogGymError, Record, Score, Trajectory
+from dialog_gym.speaking import load_simulator
 
 BESIDE: Final = ("buyer_conversion", "non_buyer_acceptance", "violation_rate", "simulator_error_rate")
 """Metrics shown beside the one that the suite ranks by, where the suite's dialogues have them."""
@@ -40,6 +44,8 @@ class Matrix(Record):
     simulators: tuple[str, ...]
     metrics: tuple[str, ...]
     cells: tuple[Cell, ...]
+    kept: tuple[Kept, ...] = ()
+    """What each agent keeps with every simulator but the first, relative to the first."""
 
     def score(self, agent: str, simulator: str, metric: str) -> Score:
         """The score of a cell.
@@ -58,6 +64,8 @@ class Matrix(Record):
             f"Suite {self.suite} version {self.suite_version}, seed {self.seed}: {self.cells[0].episodes:,} "
             "dialogues per cell, the same tasks and seeds in all; 95 % intervals."
         ]
+        head, *agents = lines_kept(self.kept) or [""]
+        lines += ["", head, "", *(f"- {line}" for line in agents)] if agents else []
         for metric in self.metrics:
             side = "lower is better" if metric in LOWER else "higher is better"
             lines += ["", f"## {metric} ({side})", "", _line(["agent", *self.simulators])]
@@ -70,14 +78,17 @@ class Matrix(Record):
     def to_html(self) -> str:
         """A page with a heat map per metric; nothing is loaded from elsewhere."""
         maps = "".join(self._heat_map(metric) for metric in self.metrics)
+        head, *agents = map(html.escape, lines_kept(self.kept) or [""])
+        items = "".join(f"<li>{line}</li>" for line in agents)
         title = html.escape(f"Agents against users: {self.suite} version {self.suite_version}")
         return (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
             "<style>body{font:15px sans-serif;margin:2em;max-width:60em}table{border-collapse:collapse}"
-            "th,td{padding:.5em .8em;text-align:right}th:first-child{text-align:left}"
+            "th,td{padding:.5em .8em;text-align:right;width:11em;overflow-wrap:anywhere}"
+            "th:first-child{text-align:left}"
             "small{display:block;opacity:.75}</style>"
             f"<h1>{title}</h1><p>Seed {self.seed}, {self.cells[0].episodes:,} dialogues per cell, the same "
-            f"tasks and seeds in all; 95 % intervals.</p>{maps}</html>\n"
+            f"tasks and seeds in all; 95 % intervals.</p><p>{head}</p><ul>{items}</ul>{maps}</html>\n"
         )
 
     def _heat_map(self, metric: str) -> str:
@@ -121,33 +132,39 @@ def run_matrix(
     for what, names in (("agent", agents), ("simulator", simulators)):
         if len(set(names)) < len(names) or not names:
             raise DialogGymError(f"name each {what} once, and at least one: {', '.join(names) or 'none'}")
+    for agent in agents:  # before anything is played
+        load_agent(agent)
+    for simulator in simulators:
+        load_simulator(simulator)
     metrics = (suite.rank_by, *(name for name in BESIDE if name != suite.rank_by))
-    cells = []
+    cells: list[Cell] = []
+    compared: list[Kept] = []
     for agent in agents:
+        first: list[Trajectory] = []
         for simulator in simulators:
             label = f"{agent} against {simulator}"
-            config = RunConfig(suite, agent, episodes, seed, simulator=simulator)
-            result, _ = evaluate(
-                config,
+            result, played = evaluate(
+                RunConfig(suite, agent, episodes, seed, simulator=simulator),
                 store=folder / f"{_safe(agent)}--{_safe(simulator)}-seed{seed}.jsonl",
                 workers=workers,
                 resume=resume,
                 on_progress=None if on_progress is None else _labelled(on_progress, label),
             )
-            scores = {name: result.scores[name] for name in metrics if name in result.scores}
+            scores = {name: result.scores[name] for name in metrics}
             cells.append(
                 Cell(
-                    agent=agent,
-                    simulator=simulator,
-                    episodes=result.episodes,
-                    scores=scores,
+                    agent=agent, simulator=simulator, episodes=result.episodes, scores=scores,
                     trajectories=result.trajectories,
                 )
-            )
-    found = tuple(name for name in metrics if all(name in cell.scores for cell in cells))
+            )  # fmt: skip
+            if first:
+                metric = KEPT if scores[KEPT].n else suite.rank_by
+                compared.append(kept(agent, (simulators[0], simulator), metric, (first, played)))
+            first = first or played
+    found = tuple(name for name in metrics if any(cell.scores[name].n for cell in cells))
     return Matrix(
         suite=suite.name, suite_version=suite.version, seed=seed, agents=tuple(agents),
-        simulators=tuple(simulators), metrics=found, cells=tuple(cells),
+        simulators=tuple(simulators), metrics=found, cells=tuple(cells), kept=tuple(compared),
     )  # fmt: skip
 
 

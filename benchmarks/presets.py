@@ -166,12 +166,7 @@ FULL: Final = Preset(
     "full",
     agents=NO_LEARNING,
     courses=(
-        Course(
-            "lm",
-            _with(LM_LEARNERS, {"sft": {"demonstrations": 6_000, "passes": 6}}),
-            seeds=3,
-            steps=80_000,
-        ),
+        Course("lm", LM_LEARNERS, seeds=3, steps=80_000),
         Course(
             "net",
             NET_LEARNERS + NET_ABLATIONS,

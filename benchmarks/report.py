@@ -9,8 +9,6 @@ import base64
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +16,7 @@ from typing import Any, NamedTuple
 from dialog_gym.benchmarks.report_board import Pairs, board, chosen_headline, facts, judged_metrics
 from dialog_gym.benchmarks.report_dialogues import dialogues
 from dialog_gym.core import DialogGymError, Result, Trajectory
+from dialog_gym.files import replacing
 
 HEADLINE = ("conversion", "resolution", "tse", "esndcg", "violation_rate", "mis_sale_rate", "satisfaction")
 """Metrics shown as columns unless others are asked for; those that no agent is judged on are left out."""
@@ -152,14 +151,5 @@ def _finite(value: Any) -> Any:
 def _write(path: Path, page: str) -> int:
     """Write beside the target, then rename, so that a broken run never leaves half a report."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(page)
-        temporary.chmod(0o644)  # mkstemp makes private files; a report is there to be shared
-        size = temporary.stat().st_size
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return size
+    with replacing(path) as working:
+        return working.write_bytes(page.encode("utf-8", "replace"))

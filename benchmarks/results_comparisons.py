@@ -29,6 +29,9 @@ class Claim(NamedTuple):
 
 _OUTCOMES: Final = ("success", "conversion", "reached_conversion", "violation_rate")
 CLAIMS: Final = (
+    Claim("ppo (net)", "sft (net)", ("conversion", "violation_rate")),
+    Claim("grpo (net)", "sft (net)", ("conversion", "violation_rate")),
+    Claim("grpo (lm)", "sft (lm)", _OUTCOMES),
     Claim("more (net)", "scripted", ("conversion",), 0.1653),
     Claim("more (net)", "scripted", ("reached_conversion",), 0.3009),
     Claim("more (net)", "sft (net)", ("violation_rate", *_OUTCOMES[:3])),

@@ -15,6 +15,7 @@ from dialog_gym.benchmarks.presets import FULL
 from dialog_gym.benchmarks.results_comparisons import NOT_RUN, markdown_table
 from dialog_gym.benchmarks.training_runs import CURVES, REASONING
 from dialog_gym.benchmarks.transfer import Transfer
+from dialog_gym.files import write_text
 
 OWN: Final = "reward"
 """Not drawn: learners weight rewards differently, so their sums do not compare."""
@@ -42,9 +43,7 @@ def write_results(board: Board, out: Path, transfer: Transfer | None = None) -> 
     """
     plots = _plots(board, out, transfer)
     text = page(board, {name: path.name for name, path in plots.items()}, transfer)
-    part = out.with_name(f".{out.name}.part")
-    part.write_text(text, "utf-8")
-    part.replace(out)
+    write_text(out, text)
     return [out, *plots.values()]
 
 

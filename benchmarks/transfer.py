@@ -6,7 +6,6 @@ the seed become one row, whose intervals are over tasks and seeds.
 """
 
 import json
-import os
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from dialog_gym.benchmarks.suite import Suite, load_suite
 from dialog_gym.benchmarks.training_runs import Training, training_of
 from dialog_gym.core import DialogGymError, Record, Score
 from dialog_gym.domains.credit.shoppers import STYLES, TRAINING_STYLES
+from dialog_gym.files import replacing
 from dialog_gym.metrics import rows_matrix
 from dialog_gym.store_format import config_hash
 
@@ -201,10 +201,8 @@ def play_cells(agent: str, plan: Plan, path: Path, reporter: Reporter) -> None:
         played = [one for batch in run_episodes(config, service, keys, 1) for one in batch]
         found.append(rows_matrix(played, METRICS))
     arrays = Cells(*(np.stack([getattr(m, n) for m in found]) for n in ("values", "weights", "clusters")))
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
+    with replacing(path) as working, working.open("wb") as file:
         np.savez_compressed(file, **arrays._asdict())
-    os.replace(part, path)
 
 
 def read_cells(path: Path) -> Cells:

@@ -1,6 +1,5 @@
 """What the transfer study writes: a table in Markdown, a plot, and all figures as JSON."""
 
-import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, Final
 
 from dialog_gym.benchmarks.transfer import Transfer, TransferRow
 from dialog_gym.core import Score
+from dialog_gym.files import replacing, write_text
 
 TITLES: Final = {
     "reached_conversion": "Reached conversion", "violation_rate": "Calls with a violation", "tse": "TSE",
@@ -22,18 +22,12 @@ def write_transfer(found: Transfer, folder: Path) -> list[Path]:
         The files.
     """
     written = [folder / "transfer.json", folder / "transfer.md"]
-    _replace(written[0], found.model_dump_json(indent=1) + "\n")
-    _replace(written[1], markdown(found) + "\n")
+    write_text(written[0], found.model_dump_json(indent=1) + "\n")
+    write_text(written[1], markdown(found) + "\n")
     if find_spec("matplotlib") is not None:
         written.append(folder / "transfer.svg")
         plot(found, written[2])
     return written
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, "utf-8")
-    os.replace(part, path)
 
 
 def style_title(found: Transfer, style: str) -> str:
@@ -99,9 +93,8 @@ def plot(found: Transfer, path: Path) -> None:
             panels[0][j].set_title(style_title(found, style))
             panels[-1][j].set_xlabel("difficulty")
         figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
-        part = path.with_name(f"{path.stem}.part{path.suffix}")
-        figure.savefig(part, metadata={"Date": None} if path.suffix == ".svg" else None)
-        os.replace(part, path)
+        with replacing(path) as working:
+            figure.savefig(working, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 def _panel(axes: Any, found: Transfer, metric: str, style: str) -> None:

@@ -4,16 +4,17 @@ A source gives dialogues of (text, act labels); any other corpus or domain is co
 """
 
 from itertools import islice
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from dialog_gym import plugins
-from dialog_gym.core import Turn
+from dialog_gym.core import DialogGymError, Turn
 from dialog_gym.domains.multiwoz.corpus import CorpusDialogue, CorpusTurn, load_dialogues
 from dialog_gym.domains.multiwoz.ontology import USER
 from dialog_gym.envs.episode import Episode
 from dialog_gym.noise import mix, text_key
-from dialog_gym.rollout import play
-from dialog_gym.simulators.agenda import AgendaSimulator, MultiWOZVoice
+from dialog_gym.rollout import play_many
+from dialog_gym.simulators.agenda import MultiWOZVoice
+from dialog_gym.speaking import load_simulator
 
 Utterances: TypeAlias = list[list[tuple[str, tuple[str, ...]]]]
 """By dialogue, the users' texts and the labels of their acts."""
@@ -52,18 +53,31 @@ def _reworded(dialogue: CorpusDialogue, key: int) -> list[tuple[str, tuple[str, 
     return said
 
 
-def played(split: str, dialogues: int, seed: int, data_dir: str | None = None) -> Utterances:
-    """Users of the MultiWOZ environment at its default level, talking with the scripted agent."""
+def played(
+    split: str, dialogues: int, seed: int, data_dir: str | None = None, simulator: Any = "agenda"
+) -> Utterances:
+    """Users of the MultiWOZ environment at its default level, talking with the scripted agent.
+
+    Args:
+        split: Of the environment's tasks.
+        dialogues: How many, played together.
+        seed: Of the dialogues.
+        data_dir: Not used: the environment brings its goals and databases.
+        simulator: Who words the users, by name or as it is.
+
+    Raises:
+        DialogGymError: the simulator is unknown, or fails in a dialogue.
+    """
     domain, agent = plugins.load("domains", "multiwoz")(), plugins.load("agents", "scripted")()
-    simulator = AgendaSimulator()
-    found: Utterances = []
+    users = load_simulator(simulator)
+    episodes = []
     for i in range(dialogues):
-        task = domain.task(i, split=split)
-        key = mix(seed, i)
-        episode = Episode(domain, simulator, task, domain.start(task, key), key)
-        turns = play(episode, agent).turns
-        found.append([(turn.text, _labels(turn)) for turn in turns if turn.role == "user"])
-    return found
+        task, key = domain.task(i, split=split), mix(seed, i)
+        episodes.append(Episode(domain, users, task, domain.start(task, key), key, greet=False))
+    found = play_many(episodes, agent)
+    if failures := [episode.failure for episode in episodes if episode.failure]:
+        raise DialogGymError(f"users failed in {len(failures)} of {dialogues} dialogues: {failures[0]}")
+    return [[(turn.text, _labels(turn)) for turn in one.turns if turn.role == "user"] for one in found]
 
 
 def _labels(turn: Turn | CorpusTurn) -> tuple[str, ...]:

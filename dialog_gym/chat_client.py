@@ -23,10 +23,13 @@ from dialog_gym.chat_ledger import Entry, cost_of
 from dialog_gym.chat_options import OPENAI, ChatOptions, ChatRequest
 from dialog_gym.chat_records import ChatRecords, current_records
 from dialog_gym.chat_reply import ChatReply, read_reply
+from dialog_gym.chat_stream import whole
 from dialog_gym.core import DialogGymError
 
 EMPTY_ATTEMPTS: Final = 3
 """An empty reply may be a fault of the server's; so many in a row are the model's."""
+_STREAMED: Final = {"stream": True, "stream_options": {"include_usage": True}}
+"""No part of what a reply depends on: with the cache, a stream and a whole answer are the same."""
 
 
 @dataclass
@@ -153,9 +156,11 @@ class ChatClient:
         raise AssertionError("the last attempt returns or raises")
 
     async def _attempt(self, sent: Mapping[str, Any], link: "_Link") -> ChatReply | Fault:
+        ask, timeout = link.client.chat.completions.create, self.options.timeout
         try:
-            async with asyncio.timeout(self.options.timeout):
-                return read_reply(await link.client.chat.completions.create(**sent))
+            async with asyncio.timeout(timeout):
+                answer = await ask(**sent, **(_STREAMED if self.options.stream else {}))
+            return read_reply(await whole(answer, timeout) if self.options.stream else answer)
         except Exception as error:
             return fault_of(error, link.api, self.options.model, self.options.api_key_env, link.hide)
 

@@ -39,7 +39,9 @@ class ChatOptions:
     """Requests under way at once."""
     requests_per_minute: float | None = None
     timeout: float = 120.0
-    """Seconds for an answer, from sending to its last byte."""
+    """Seconds for an answer, from sending to its last byte; for each piece of one that is streamed."""
+    stream: bool = False
+    """Have answers sent piece by piece: a slow one is waited for, one that stalls is asked for again."""
     attempts: int = 7
     """Before a fault that may pass is taken for an outage."""
     backoff: float = 1.0
@@ -62,6 +64,8 @@ class ChatOptions:
                 raise DialogGymError(f"{name} is {value!r}; give a number")
             if value < 0 or (above and value == 0):
                 raise DialogGymError(f"{name} is {value}; it must be {'above 0' if above else '0 or more'}")
+        if not isinstance(self.stream, bool):
+            raise DialogGymError(f"stream is {self.stream!r}; write true or false")
         if self.prices is not None and (len(self.prices) != 2 or not all(map(_is_number, self.prices))):
             raise DialogGymError(f"prices is {self.prices!r}; give two numbers: of input and of output")
         parts = urlsplit(self.url)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from dialog_gym.core import DialogGymError
+from dialog_gym.files import replacing
 
 ATTEMPTS: Final = 4
 """Connections in a row that may bring nothing new before a download is given up."""
@@ -176,15 +177,12 @@ def adopt(source: Path, target: Path, blob: str) -> None:
         DialogGymError: it cannot be read, or is another file.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.copy")
     packed = source.suffix == ".gz" and target.suffix != ".gz"
     try:
-        with gzip.open(source) if packed else source.open("rb") as read, part.open("wb") as write:
-            shutil.copyfileobj(read, write)
-        if not fits(part, blob):
-            raise DialogGymError(f"{source} is not the file of the release: its checksum is not {blob}")
-        os.replace(part, target)
+        with replacing(target) as part:
+            with gzip.open(source) if packed else source.open("rb") as read, part.open("wb") as write:
+                shutil.copyfileobj(read, write)
+            if not fits(part, blob):
+                raise DialogGymError(f"{source} is not the file of the release: its checksum is not {blob}")
     except (gzip.BadGzipFile, EOFError) as error:
         raise DialogGymError(f"cannot unpack {source}: {error}") from None
-    finally:
-        part.unlink(missing_ok=True)

@@ -20,13 +20,22 @@ from dialog_gym.core import DialogGymError
 from dialog_gym.noise import text_key
 
 KINDS = ("agents", "algorithms", "simulators", "domains", "rewards", "metrics", "suites")
+_CLOSE = 0.65
+"""Names from this similarity on are taken for a slip; below it a suggestion is a guess."""
+_BEGINNING = 3
+"""So many letters may stand for a name that begins with them."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The end of an error line about an unknown name: the nearest known one, or the list."""
-    names = sorted(known)
-    close = get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+    """The end of an error line about an unknown name: one that begins so or is close, or the list.
+
+    Dashes at the beginning do not make options alike.
+    """
+    names = {name.lstrip("-"): name for name in sorted(known)}
+    bare = word.lstrip("-")
+    begun = [name for name in names if len(bare) >= _BEGINNING and name.startswith(bare)]
+    close = get_close_matches(bare, begun or names, n=1, cutoff=0.0 if begun else _CLOSE)
+    return f"did you mean {names[close[0]]!r}?" if close else f"known: {', '.join(names.values())}"
 
 
 @lru_cache(maxsize=len(KINDS))

@@ -11,7 +11,6 @@ other damage is an error that names file and line.
 
 import contextlib
 import os
-import tempfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from dialog_gym.core import DialogGymError, Trajectory
+from dialog_gym.files import replacing
 from dialog_gym.store_format import (
     GuidelinesLine,
     Key,
@@ -52,23 +52,14 @@ def write_store(
 ) -> None:
     """Write a store in canonical (task id, trial) order, replacing ``path`` in one step."""
     target = Path(path)
-    suffix = ".jsonl.gz" if target.suffix == ".gz" else ".jsonl"
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=suffix)
-        os.close(handle)
+        with replacing(target) as working:
+            working.touch()  # where the disk refuses, the error is to name the target
+            with TrajectoryWriter(working, header, overwrite=True) as writer:
+                for trajectory in sorted(trajectories, key=key_of):
+                    writer.write(trajectory)
     except OSError as error:
         raise cannot_write(target, error) from error
-    temporary = Path(name)
-    try:
-        with TrajectoryWriter(temporary, header, overwrite=True) as writer:
-            for trajectory in sorted(trajectories, key=key_of):
-                writer.write(trajectory)
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, target)
-    except OSError as error:
-        raise cannot_write(target, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_sorted(path: str | os.PathLike[str]) -> Store:
@@ -234,9 +225,3 @@ def _same_header(path: Path, old: StoreHeader, new: StoreHeader) -> None:
 def _short(value: object) -> str:
     text = value.decode() if isinstance(value, bytes) else repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -15,7 +15,6 @@ way no formula covers.
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from dialog_gym.core import DialogGymError
 from dialog_gym.domains.credit import profiles
 from dialog_gym.domains.credit.profiles import COPULA, Core
+from dialog_gym.files import write_text
 from dialog_gym.noise import Floats, Ints, mix_array, text_key, uniform_block
 
 SIMULATED: Final = 60_000
@@ -110,9 +110,7 @@ def write(numbers: dict[str, Any], path: Path) -> None:
     lines = (
         f"{json.dumps(name)}: {json.dumps(value, separators=(',', ':'))}" for name, value in numbers.items()
     )
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8", newline="\n")
-    os.replace(partial, path)
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def main() -> None:

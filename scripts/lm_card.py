@@ -1,6 +1,5 @@
 """Held-out perplexity of the tiny language model, and its model card."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -12,6 +11,7 @@ from lm_tokens import CREDIT_SHARE, Ints, Tokens
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dialog_gym.agents.learning.demonstrators import POPULATION
+from dialog_gym.files import write_text
 
 DOCUMENTS: Final = 100
 """Held-out dialogues measured per source."""
@@ -80,10 +80,7 @@ def write_card(folder: Path, tokens: Tokens, facts: Mapping[str, str]) -> None:
         tokens: Its corpus.
         facts: What was done in training.
     """
-    text = _card(folder, tokens, facts)
-    working = folder / f"{CARD}.part"
-    working.write_text(text, encoding="utf-8")
-    os.replace(working, folder / CARD)
+    write_text(folder / CARD, _card(folder, tokens, facts))
 
 
 def _card(folder: Path, tokens: Tokens, facts: Mapping[str, str]) -> str:

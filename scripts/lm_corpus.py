@@ -18,6 +18,7 @@ import typer
 from dialog_gym.agents.learning.demonstrators import demonstrate
 from dialog_gym.agents.lm.prompts import Dialect, messages, opened_by, system_message
 from dialog_gym.core import DialogGymError, Trajectory
+from dialog_gym.files import replacing
 from dialog_gym.lm.chat import Message
 from dialog_gym.noise import mix, text_key
 from dialog_gym.simulators.real_dialogues import SOURCES
@@ -95,8 +96,8 @@ def main(
     """Collect the corpus."""
     root = data_dir or Path(os.environ.get("DIALOG_GYM_DATA", ""))
     output.parent.mkdir(parents=True, exist_ok=True)
-    working, counts = output.with_suffix(".part"), Counter[str]()
-    with working.open("w", encoding="utf-8") as file:
+    counts = Counter[str]()
+    with replacing(output) as working, working.open("w", encoding="utf-8") as file:
         for documents in (
             open_dialogues(root),
             shop_dialogues("proactive_sale", sales, seed),
@@ -105,7 +106,6 @@ def main(
             for document in documents:
                 counts[document.source] += 1
                 file.write(json.dumps(document._asdict(), ensure_ascii=False) + "\n")
-    os.replace(working, output)
     for source, count in counts.items():
         typer.echo(f"{count:7,} {source}")
 

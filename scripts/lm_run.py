@@ -14,6 +14,7 @@ from lm_tokens import Ints
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from dialog_gym.core import DialogGymError
+from dialog_gym.files import replacing
 
 LENGTH: Final = 768
 BATCH: Final = 4
@@ -121,8 +122,8 @@ def save(run: Run, path: Path) -> None:
         "step": run.step,
         "seconds": run.seconds,
     }
-    torch.save(state, working := path.with_suffix(".part"))
-    os.replace(working, path)
+    with replacing(path) as working:
+        torch.save(state, working)
 
 
 def load(path: Path, tokenizer: PreTrainedTokenizerFast) -> Run:

@@ -1,7 +1,6 @@
 """The tokenised corpus of the tiny language model, cached beside the corpus."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from lm_corpus import CREDIT, read_corpus
 from numpy.typing import NDArray
 
 from dialog_gym.agents.lm.prompts import encode
+from dialog_gym.files import replacing
 from dialog_gym.noise import mix, text_key
 
 CREDIT_SHARE: Final = 0.5
@@ -62,10 +62,11 @@ def _write(cache: Path, corpus: Path, tokenizer: Any) -> None:
         ids.append(np.asarray(encode(tokenizer, document.messages), np.uint16))
         source.append(sources.index(document.source))
         held_out.append(document.held_out)
-    working = cache.with_suffix(".part.npz")
     ends = np.cumsum([len(i) for i in ids])
-    np.savez(working, ids=np.concatenate(ids), ends=ends, source=source, held_out=held_out, sources=sources)
-    os.replace(working, cache)
+    with replacing(cache) as working:
+        np.savez(
+            working, ids=np.concatenate(ids), ends=ends, source=source, held_out=held_out, sources=sources
+        )
 
 
 def blocks(tokens: Tokens, budget: int, length: int, seed: int) -> Ints:

@@ -5,7 +5,6 @@ python scripts/publish_board.py runs/full
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from dialog_gym.benchmarks.leaderboard import NO_LEARNING
 from dialog_gym.benchmarks.suite import load_suite
 from dialog_gym.core import DialogGymError
 from dialog_gym.domains.credit.domain import CreditDomain
+from dialog_gym.files import write_text
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- board -->", "<!-- /board -->"
@@ -49,14 +49,8 @@ def publish(folder: Path, root: Path = ROOT, *, suite_name: str = "credit-v1") -
     readme = root / "README.md"
     before, _, rest = readme.read_text("utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    _replace(root / f"benchmarks/results/{suite_name}.json", text)
-    _replace(readme, f"{before}{BEGIN}\n{board.main().markdown()}\n{END}{after}")
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, "utf-8")
-    os.replace(part, path)
+    write_text(root / f"benchmarks/results/{suite_name}.json", text)
+    write_text(readme, f"{before}{BEGIN}\n{board.main().markdown()}\n{END}{after}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ spoils a share of the answers, the same ones in every run, and never the same re
 
 import hashlib
 import json
+import re
 import socket
 import struct
 import threading
@@ -94,7 +95,29 @@ class Completions(Quiet):
     """POST /v1/chat/completions."""
 
     def do_POST(self):
-        self.answer(*self.completed(self.body()))
+        body = self.body()
+        self.deliver(body, *self.completed(body))
+
+    def deliver(self, body, status, content):
+        """Send an answer, in pieces if that was asked for."""
+        if status == 200 and json.loads(body).get("stream"):
+            return self.stream(pieces(content, json.loads(body)))
+        return self.answer(status, content)
+
+    def stream(self, events, end=True, after=lambda: False):
+        """Send events; ``after`` is called after each, and whether it is true ends all."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for event in events:
+            data = f"data: {event if isinstance(event, str) else json.dumps(event)}\n\n".encode()
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+            self.wfile.flush()
+            if after():
+                break
+        if end:
+            self.wfile.write(b"0\r\n\r\n")
 
     def completed(self, body):
         """Status and content of the answer; what is asked and how much at once is kept account of."""
@@ -126,6 +149,26 @@ class Completions(Quiet):
         }  # fmt: skip
 
 
+def pieces(content, asked):
+    """The events of a stream with a completion, a word or half a tool call at a time."""
+    (choice,), message = content["choices"], content["choices"][0]["message"]
+    deltas = [{"role": "assistant", "content": ""}]
+    for field in ("reasoning_content", "content"):
+        deltas += [{field: word} for word in re.findall(r"\S+\s*|\s+", message.get(field) or "")]
+    for index, call in enumerate(message.get("tool_calls") or ()):
+        function, half = call["function"], len(call["function"]["arguments"]) // 2
+        first = {**call, "index": index, "function": {**function, "arguments": function["arguments"][:half]}}
+        rest = {"index": index, "function": {"arguments": function["arguments"][half:]}}
+        deltas += [{"tool_calls": [first]}, {"tool_calls": [rest]}]
+    shared = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "tiny"}
+    events = [shared | {"choices": [{"index": 0, "delta": d, "finish_reason": None}]} for d in deltas]
+    end = {"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}
+    events.append(shared | {"choices": [end]})
+    if (asked.get("stream_options") or {}).get("include_usage"):
+        events.append(shared | {"choices": [], "usage": content["usage"]})
+    return [*events, "[DONE]"]
+
+
 def error(message):
     return {"error": {"message": message, "type": "error", "code": None}}
 
@@ -138,7 +181,7 @@ class Proxy(Completions):
         fault = proxy.fault(body)
         if fault is not None:
             return getattr(self, fault)(body)
-        self.answer(*self.forward(body))
+        return self.deliver(body, *self.completed(body))
 
     def forward(self, body):
         status, content = self.completed(body)
@@ -186,6 +229,43 @@ class Proxy(Completions):
             if self.server.proxy.over.wait(0.1):
                 break
         self.close_connection = True
+
+    # of streams only
+
+    def events(self, body):
+        return pieces(self.completed(body)[1], json.loads(body))
+
+    def slow(self, body):
+        """Every piece in time, all of them later than anybody waits for a piece."""
+        self.stream(self.events(body), after=lambda: self.server.proxy.over.wait(0.2))
+
+    def stall(self, body):
+        """Half of the pieces, and then nothing."""
+        events = self.events(body)
+        self.stream(events[: len(events) // 2], end=False)
+        self.hang(body)
+
+    def cut(self, body):
+        """Half of the pieces, and the connection is gone."""
+        events = self.events(body)
+        self.stream(events[: len(events) // 2], end=False)
+        self.close_connection = True
+
+    def unfinished(self, body):
+        """Half of the pieces, as if these were all."""
+        events = self.events(body)
+        self.stream(events[: len(events) // 2])
+
+    def late(self, body):
+        """An error among the pieces."""
+        self.stream([*self.events(body)[:3], error(f"no luck with {self.headers['Authorization']}")])
+
+    def misfit(self, body):
+        """A piece that belongs to nothing."""
+        first, *rest = self.events(body)
+        call = {"index": 3, "function": {"arguments": "{}"}}
+        odd = {**first, "choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]}
+        self.stream([first, odd, *rest])
 
 
 class Faults:

@@ -6,7 +6,6 @@ holds a digest of the second, so that halves of two banks are never taken for on
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from dialog_gym.core import DialogGymError
+from dialog_gym.files import replacing
 
 ARRAYS: Final = "cases.safetensors"
 LINES: Final = "cases.jsonl"
@@ -128,9 +128,8 @@ def save_cases(folder: Path, cases: Cases, facts: Mapping[str, Any], more: Mappi
     header = {_HEADER: json.dumps(known)}
     packed = safetensors.torch.save({n: values.contiguous() for n, values in arrays.items()}, header)
     for name, data in ((LINES, listed), (ARRAYS, packed)):
-        path = folder / f"{name}.new"
-        path.write_bytes(data)
-        os.replace(path, folder / name)
+        with replacing(folder / name) as working:
+            working.write_bytes(data)
 
 
 def load_cases(folder: Path) -> tuple[Cases, dict[str, Any], dict[str, Tensor]]:

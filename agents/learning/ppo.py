@@ -16,7 +16,7 @@ from dialog_gym.agents.learning.rollout import Rollout
 class PPOConfig(PolicyGradientConfig):
     """Options of PPO."""
 
-    epochs: int = option(1, "Passes over each batch of dialogues.")
+    epochs: int = option(2, "Passes over each batch of dialogues.")
     gae_lambda: float = option(0.95, "λ of generalised advantage estimation.")
     value: float = option(0.5, "Weight of the value loss.")
     value_clip: float = option(0.0, "Values move at most this far from the old ones in an update; 0: freely.")

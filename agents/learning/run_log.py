@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dialog_gym.core import DialogGymError
+from dialog_gym.files import write_text
 from dialog_gym.noise import text_key
 
 METRICS: Final = "metrics.jsonl"
@@ -79,9 +80,7 @@ def keep_until(path: Path, iteration: int) -> None:
     if not path.exists():
         return
     kept = [line for line in read_metrics(path.parent) if line["iteration"] <= iteration]
-    new = path.with_name(f"{path.name}.new")
-    new.write_text("".join(f"{json.dumps(line)}\n" for line in kept), "utf-8")
-    os.replace(new, path)
+    write_text(path, "".join(f"{json.dumps(line)}\n" for line in kept))
 
 
 def _lines(path: Path) -> Callable[[Mapping[str, Any]], None]:

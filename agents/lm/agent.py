@@ -99,7 +99,8 @@ class Table:
         if seen is None or dialogue[: len(seen)] != seen or not self._answered(row, dialogue[len(seen) :]):
             self.seats.begin(row, self.policy.transcript(observation))
         else:
-            self.seats.hear(row, " ".join(turn.text for turn in dialogue[len(seen) + 1 :]) or EMPTY_REPLY)
+            said = " ".join(turn.text for turn in dialogue[len(seen) + 1 :]) or EMPTY_REPLY
+            self.seats.hear(row, said, dialogue)
 
     def _answered(self, row: int, turns: Sequence[Turn]) -> bool:
         """Whether these turns are what the model said and what the customer answered."""

@@ -11,13 +11,15 @@ from torch import Tensor
 from dialog_gym.agents.learning.demonstrators import demonstrated_episodes
 from dialog_gym.agents.learning.rollout import Rollout
 from dialog_gym.agents.lm.playing import speak_once
-from dialog_gym.agents.lm.transcript import Transcript, as_rollout
+from dialog_gym.agents.lm.transcript import Transcript, as_rollout, decisions, written
 from dialog_gym.core import DialogGymError
 from dialog_gym.envs.episode import Episode, Said
 from dialog_gym.language import language_rewards
 from dialog_gym.language_metrics import contexts
-from dialog_gym.noise import mix
+from dialog_gym.noise import mix, text_key
 from dialog_gym.rollout import play
+
+_PEOPLE = text_key("dialogues of people")
 
 
 def demonstrations(policy: Any, count: int, seed: int, scenario: str) -> Rollout:
@@ -26,8 +28,10 @@ def demonstrations(policy: Any, count: int, seed: int, scenario: str) -> Rollout
     A call that outgrows the context is cut off before the first turn that does not fit.
 
     Raises:
-        DialogGymError: a prompt does not fit.
+        DialogGymError: a prompt does not fit, or there are fewer dialogues of people than are asked for.
     """
+    if policy.config.corpus:
+        return _of_people(policy, count, seed)
     played = []
     for episode, _, agent in _calls(policy, count, seed, scenario):
         play(episode, agent)
@@ -40,9 +44,42 @@ def _calls(policy: Any, count: int, seed: int, scenario: str) -> Any:
     return demonstrated_episodes(count, seed=seed, scenario=scenario, domain=policy.domain, **place)
 
 
+def _of_people(policy: Any, count: int, seed: int) -> Rollout:
+    """Dialogues of the corpus. Nobody judged them: their rewards are NaN."""
+    there = policy.domain.human_dialogues()
+    if count > len(there):
+        raise DialogGymError(
+            f"the corpus has {len(there)} dialogues to learn from: --demonstrations {len(there)}"
+        )
+    transcripts = []
+    for place in np.random.default_rng(mix(_PEOPLE, seed)).permutation(len(there))[:count]:
+        one = there[place]
+        system, turns = policy.system(one.observation), one.observation.dialogue
+        desk = one.desk if policy.notes else None
+        found = written(policy.chat, system, turns, policy.config.dialect, desk)
+        transcripts.append(_fitting(policy, found))
+    inputs, logprob, mask = decisions(transcripts, policy.shape)
+    none = torch.zeros(mask.shape[:2]).masked_fill(mask.any(-1), torch.nan)
+    return Rollout(
+        logprob=logprob,
+        mask=mask,
+        rewards=dict.fromkeys(policy.domain.act_level.reward_weights, none),
+        cost=torch.zeros(mask.shape[:2]),
+        group=torch.arange(count),
+        outcome={"reached": torch.ones(count, dtype=torch.bool)},
+        inputs=inputs,
+    )
+
+
 def _whole(policy: Any, episode: Episode) -> Transcript:
-    found: Transcript = policy.transcript(episode.observation._replace(dialogue=tuple(episode.record)))
-    while len(found.ids) > policy.shape.context and found.spoken:
+    return _fitting(policy, policy.transcript(episode.observation))
+
+
+def _fitting(policy: Any, found: Transcript) -> Transcript:
+    """A dialogue without the last turns that do not fit."""
+    while found.spoken and not (
+        len(found.ids) <= policy.shape.context and len(found.spoken) <= policy.shape.turns
+    ):
         del found.ids[found.spoken.pop().start :]
     if not found.spoken:
         raise DialogGymError(

@@ -7,7 +7,7 @@ import numpy as np
 
 from dialog_gym.acts import STOP_MARKERS
 from dialog_gym.agents.lm.transcript import Transcript, heard
-from dialog_gym.core import DialogGymError
+from dialog_gym.core import DialogGymError, Turn
 from dialog_gym.envs.episode import Episode
 from dialog_gym.lm.chat import ChatFormat
 from dialog_gym.lm.engine import Engine, Sampling
@@ -71,9 +71,16 @@ class Seats:
             said[row] = self.chat.text(turn.ids)
         return [said.get(row, LEAVE) for row in rows]
 
-    def hear(self, row: int, said: str) -> None:
-        """What the customer said; the dialogue must leave if no turn of the assistant fits behind that."""
-        ids = self.chat.answer(said, closed=not self._cut[row])
+    def hear(self, row: int, said: str, dialogue: Sequence[Turn]) -> None:
+        """What the customer said; the dialogue must leave if no turn of the assistant fits behind that.
+
+        Args:
+            row: Which dialogue.
+            said: Since the assistant's last turn.
+            dialogue: All turns so far, for the desk's notes.
+        """
+        words = self.transcripts[row].noted(said, dialogue)
+        ids = self.chat.answer(words, closed=not self._cut[row])
         self._full[row] = not self._fits(len(self.transcripts[row].ids) + len(ids))
         if not self._full[row]:
             self.transcripts[row].ids += ids
@@ -105,7 +112,7 @@ def play_all(episodes: Sequence[Episode], seats: Seats) -> None:
         seats.leave([row for row in running if episodes[row].ended_by is not None])
         running = [row for row in running if episodes[row].ended_by is None]
         for row in running:
-            seats.hear(row, heard(episodes[row]))
+            seats.hear(row, heard(episodes[row]), episodes[row].turns)
 
 
 def speak_once(

@@ -60,6 +60,7 @@ class LMConfig:
     device: str = option("auto", "auto, cpu, cuda, ...")
     server: str = option("", "URL of an OpenAI-compatible server that samples; default: sampled here.")
     language_rewards: bool = option(False, "Add the seven language rewards, judged on the words.")
+    corpus: bool = option(False, "Demonstrations are people's: train split, or 900 of validation's 999.")
     simulator: str = option("agenda", "Who words the customer's turns.")
     split: str = option("train", "Split that tasks come from.")
     level: int = option(3, "Difficulty 0-9.")
@@ -76,7 +77,7 @@ class LMPolicy:
         """Loads the model.
 
         Args:
-            domain: The credit domain.
+            domain: Where it plays.
             config: Options.
             seed: Of the weights that are not loaded: adapters and the value head.
             loaded: A model to use instead of loading ``config.model``.
@@ -138,7 +139,7 @@ class LMPolicy:
         rollout = as_rollout(played, episodes.group, self.shape, self.judge())
         if self.reader is None:
             return rollout
-        return self.reader.annotated(rollout, games, [self._system(game.observation) for game in games])
+        return self.reader.annotated(rollout, games, [self.system(game.observation) for game in games])
 
     def remember(self, reading: Reading, seed: int = 0) -> Memory:
         """Play with an empty memory from now on, and give it away."""
@@ -192,15 +193,23 @@ class LMPolicy:
 
     def transcript(self, observation: Observation) -> Transcript:
         """What the model has read when it is its turn."""
-        system = self._system(observation)
+        system = self.system(observation)
         if self.reader is not None:
             system = self.reader.shown(system, opening_of(observation.dialogue))
-        return written(self.chat, system, observation.dialogue, self.config.dialect)
+        desk = self.domain.desk(observation.profile) if self.notes else None
+        return written(self.chat, system, observation.dialogue, self.config.dialect, desk)
 
-    def _system(self, observation: Observation) -> str:
-        dialect, style, dialogue = self.config.dialect, self.config.prompt, observation.dialogue
-        about, rules = observation.profile, observation.guidelines
-        return system_message(about, rules, dialect=dialect, style=style, opened=opened_by(dialogue))
+    @property
+    def notes(self) -> bool:
+        """Whether the shop's systems are quoted in the course of a dialogue; see `envs.lanes.Desk`."""
+        return hasattr(self.domain, "desk") and self.config.prompt != "compact"
+
+    def system(self, observation: Observation) -> str:
+        """The system message of a dialogue, without cases; what notes give out is left to them."""
+        dialect, style, rules = self.config.dialect, self.config.prompt, observation.guidelines
+        about = {} if self.notes and style == "desk" else observation.profile
+        opened = opened_by(observation.dialogue)
+        return system_message(about, rules, dialect=dialect, style=style, opened=opened)
 
     def judge(self) -> Judge:
         """Gives the rewards of finished episodes."""
@@ -274,7 +283,7 @@ class LMPolicy:
 
         Args:
             folder: Where they are.
-            domain: The credit domain.
+            domain: Where it plays.
             config: Its options; ``model`` only counts with LoRA, as the model that the adapters belong to.
 
         Raises:

@@ -3,7 +3,8 @@
 Three styles: ``full`` is for general instruction-tuned models and holds the shop's guidelines and every
 attribute; ``compact`` is what the tiny model was trained on, one short paragraph with the quantities a CRM
 screen derives, because a model of that size cannot subtract; ``desk`` adds what the shop's systems work out
-about every product (see `dialog_gym.agents.lm.desk`).
+about every product (see `dialog_gym.agents.lm.desk`). Where what they say depends on what was said before, it
+stands in the dialogue: in all styles but ``compact``, notes behind the customer's turns (`envs.lanes.Desk`).
 """
 
 from collections.abc import Callable, Mapping, Sequence

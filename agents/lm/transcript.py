@@ -13,6 +13,7 @@ from dialog_gym.agents.learning.rollout import Rollout
 from dialog_gym.agents.lm.prompts import Dialect, content
 from dialog_gym.core import DialogGymError, Turn
 from dialog_gym.envs.episode import EMPTY_REPLY, Episode
+from dialog_gym.envs.lanes import Desk
 from dialog_gym.language import language_rewards
 from dialog_gym.language_metrics import contexts
 from dialog_gym.lm.chat import ChatFormat
@@ -31,27 +32,40 @@ class Transcript:
 
     ids: list[int] = field(default_factory=list)
     spoken: list[Spoken] = field(default_factory=list)
+    desk: Desk | None = None
+    """Notes what the shop's systems say, behind each of the customer's turns."""
 
     def speak(self, ids: Sequence[int], logprobs: Sequence[float]) -> None:
         """The assistant's next turn."""
         self.spoken.append(Spoken(len(self.ids), logprobs))
         self.ids.extend(ids)
 
+    def noted(self, said: str, dialogue: Sequence[Turn]) -> str:
+        """What the customer said, which ends the dialogue so far, and what the desk notes then."""
+        note = self.desk.note(dialogue) if self.desk is not None else ""
+        return f"{said} [{note}]" if note else said
 
-def written(chat: ChatFormat, system: str, turns: Sequence[Turn], dialect: Dialect) -> Transcript:
+
+def written(
+    chat: ChatFormat, system: str, turns: Sequence[Turn], dialect: Dialect, desk: Desk | None = None
+) -> Transcript:
     """The transcript of turns that were not sampled; after the customer's, the assistant may speak.
 
     What one side says in several turns is one turn; an assistant who spoke last was answered with silence.
     """
-    sides = [(role, [content(turn, dialect) for turn in said]) for role, said in groupby(turns, _role)]
-    opened = " ".join(sides.pop(0)[1]) if sides and sides[0][0] == "user" else None
-    found = Transcript(chat.begin(system, opened))
-    for role, said in sides:
+    found, place = Transcript(desk=desk), 0
+    for role, side in groupby(turns, _role):
+        said = [content(turn, dialect) for turn in side]
+        first, place = not place, place + len(said)
+        words = " ".join(said)
         if role == "user":
-            found.ids += chat.answer(" ".join(said))
+            words = found.noted(words, turns[:place])
+            found.ids += chat.begin(system, words) if first else chat.answer(words)
         else:
-            ids = chat.turn(" ".join(said))
+            found.ids += chat.begin(system) if first else []
+            ids = chat.turn(words)
             found.speak(ids, [0.0] * len(ids))
+    found.ids = found.ids or chat.begin(system)
     return found
 
 

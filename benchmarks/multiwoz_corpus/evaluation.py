@@ -63,6 +63,7 @@ def evaluate(
     gold = [corpus.dialogues[d] for d in names]
     verdicts = [judge(g.goal, t, corpus.venues) for g, t in zip(gold, judged, strict=True)]
     responses = [[t.response for t in dialogue] for dialogue in judged]
+    said = dict(zip(names, responses, strict=True))
     result = Result(
         agent=name,
         suite=SUITE,
@@ -76,7 +77,7 @@ def evaluate(
         versions=versions,
     )
     return Evaluation(
-        result, richness(r for d in responses for r in d), _notes(no_states, no_domains, corpus)
+        result, richness(r for d in predictions for r in said[d]), _notes(no_states, no_domains, corpus)
     )
 
 

@@ -7,7 +7,8 @@ Rules, from ``metrics.py`` of the published evaluator:
 - **Richness** counts tokens as the package lexical-diversity does: punctuation is deleted (not replaced by
   a space), then the text is split at spaces, so that an empty response is one empty token. Bigrams and
   trigrams stay within a response. Entropies are in bits; MSTTR-50 is the mean type-token ratio of
-  consecutive windows of 50 tokens of all responses one after another, without the rest at the end.
+  consecutive windows of 50 tokens of all responses one after another, in the order of the predictions file,
+  without the rest at the end.
 """
 
 import math

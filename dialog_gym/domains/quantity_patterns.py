@@ -32,7 +32,7 @@ SMALL = [
     "eighteen",
     "nineteen",
 ]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _FIRST = [
     "first",
     "second",
@@ -61,13 +61,13 @@ ORDINALS = {word: day for day, word in enumerate(_FIRST, start=1)} | {
     for day, word in enumerate(_FIRST[:9], start=1)
 } | {"thirtieth": 30}  # fmt: skip
 VALUES = {word: value for value, word in enumerate(SMALL)} | {
-    word: 10 * value for value, word in enumerate(_TENS, start=2)
+    word: 10 * value for value, word in enumerate(TENS, start=2)
 }
 VALUES |= {"a": 1, "an": 1, "oh": 0, "nought": 0, "couple": 2}
 SCALES = {"k": 1e3, "thousand": 1e3, "grand": 1e3, "hundred": 1e2, "million": 1e6, "m": 1e6}
 
 _BELOW_10 = "(?:" + "|".join(SMALL[1:10]) + ")"
-_BELOW_100 = f"(?:(?:{'|'.join(_TENS)})(?:[- ]{_BELOW_10})?|{'|'.join(sorted(SMALL, key=len, reverse=True))})"
+_BELOW_100 = f"(?:(?:{'|'.join(TENS)})(?:[- ]{_BELOW_10})?|{'|'.join(sorted(SMALL, key=len, reverse=True))})"
 _BELOW_1000 = (
     f"(?:(?:(?:an? )?couple(?: of)?|an?|{_BELOW_100})[- ]hundred(?:(?: and)? {_BELOW_100})?|{_BELOW_100})"
 )
@@ -118,7 +118,7 @@ SCAN = re.compile(
     rf"|(?=[a-z3])(?P<part>half|an?[ ]quarter|(?:three|3)[ ]quarters?)(?:[ ]of)?(?:[ ](?:an?|one))?[ ]"
     rf"(?P<of>per[- ]?cent|thousand|grand|million)\b"
     rf"|(?=[a-z])(?P<price>(?:{_BELOW_100})"
-    rf" (?:(?:{'|'.join(_TENS)})(?:[- ]{_BELOW_10})?|{'|'.join(SMALL[10:])})\b"
+    rf" (?:(?:{'|'.join(TENS)})(?:[- ]{_BELOW_10})?|{'|'.join(SMALL[10:])})\b"
     rf"(?! (?:hundred|thousand|grand|per|days?|weeks?|months?|years?|or|and|point)))"
     rf"|(?P<sign>[$€£¥][ ]?|(?:eur|usd|gbp|cny|rmb)[ ](?=[0-9]))?"
     rf"(?:(?P<digits>{_DIGITS})(?P<plus>[ ]and[ ](?:an?[ ])?(?:half|quarter)\b)?(?:[- ]?(?P<scale>k|m"
@@ -127,7 +127,7 @@ SCAN = re.compile(
 )
 # where a quantity may begin: trying the big pattern only there makes the scan several times faster
 START = re.compile(
-    rf"[0-9$€£¥]|\b(?:{'|'.join(SMALL + _TENS)}|half|couple|(?:eur|usd|gbp|cny|rmb) [0-9]|{'|'.join(_FIRST)}"
+    rf"[0-9$€£¥]|\b(?:{'|'.join(SMALL + TENS)}|half|couple|(?:eur|usd|gbp|cny|rmb) [0-9]|{'|'.join(_FIRST)}"
     rf"|thirtieth|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
     r"|an?[- ](?:day|week|fortnight|month|year|whole|full|entire|hundred|thousand|grand|couple|quarter))"
 )

@@ -179,6 +179,23 @@ class PlannedActs(ActLevel, Protocol):
     """bool[S, moves], which moves carry a strategy out."""
 
 
+class Desk(Protocol):
+    """The shop's systems in one dialogue, where the profile does not say what they hold.
+
+    Such domains have a method ``desk(profile)``, which begins one.
+    """
+
+    def note(self, dialogue: Sequence[Turn]) -> str:
+        """What the systems say now, in a few words; "" for nothing.
+
+        Made of what an agent may know: the profile, the words of both sides, the domain's own data.
+
+        Args:
+            dialogue: All turns so far, beginning with those of the last call.
+        """
+        ...
+
+
 class Space(Protocol):
     """The tasks of a split of a scenario at a level."""
 

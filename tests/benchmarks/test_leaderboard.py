@@ -72,7 +72,7 @@ def test_a_board_survives_disk(board, folder):
     assert again.markdown() == board.markdown() == (folder / "board.md").read_text().rstrip("\n")
     assert repr(again.to_json()) == repr(board.to_json())
     assert repr(again.pairs) == repr(board.pairs)  # NaN is unequal to itself
-    assert not [path for path in folder.iterdir() if path.name.endswith(".part")]
+    assert not list(folder.glob(".*"))
     assert str(folder) not in (folder / "board.json").read_text()
 
 

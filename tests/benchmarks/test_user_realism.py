@@ -93,6 +93,22 @@ def test_the_command_on_real_users(corpus, capsys, source):
         assert figures["acts_total_variation"] > 0.05
 
 
+def test_any_simulator_can_be_measured(corpus):
+    figures = {
+        name: user_realism.measure("played", "test", 20, 0, corpus, f"agenda?verbosity={name}")
+        for name in ("terse", "chatty")
+    }
+    means = {name: one["simulated"]["words_mean"] for name, one in figures.items()}
+    assert means["terse"] < means["chatty"]
+    assert figures["terse"]["real"]["dialogues"] == figures["chatty"]["real"]["dialogues"] == 20
+
+
+def test_realism_says_why_there_is_none(monkeypatch, tmp_path):
+    monkeypatch.setenv("DIALOG_GYM_DATA", str(tmp_path))
+    told = user_realism.realism("agenda", 20, 0)
+    assert told.startswith("not measured: ") and "\n" not in told
+
+
 def test_the_table():
     console = Console(record=True, width=100)
     figures = compare(side(1), side(2))
@@ -108,6 +124,7 @@ def test_the_table():
         (["--source", "dreams"], "unknown source 'dreams'; known: corpus-acts, played"),
         (["--dialogues", "3"], "--dialogues must be at least 20, not 3"),
         (["--split", "tset"], "unknown split 'tset'"),
+        (["--simulator", "lm"], "--simulator goes with --source played, not with corpus-acts"),
     ],
 )
 def test_bad_options(options, message, capsys):

@@ -56,6 +56,41 @@ def test_commands(typed):
     assert out.endswith("left before the end\n") and "agent: " not in out
 
 
+def test_another_shop(typed):
+    """In MultiWOZ the desk's systems are looked up for a person, once a turn and not after a command."""
+    out = typed("Hello.\n/state\n/hint\n/hint taxi_book\n/hint foo\n", "--domain", "multiwoz")
+    assert out.startswith("booking, level 3, task multiwoz/booking/train/3/")
+    assert "dialog-gym play --domain multiwoz --agent human --scenario booking" in out
+    assert out.count("\ncustomer: ") == out.count("\ndesk: ") == 2
+    assert "\n  restaurant_full  -\n" in out and "  booked: none\n" in out
+    assert "  taxi_book(departure?=..., destination?=...," in out
+    assert ", taxi_book, " in out and "/hint restaurant_inform shows" in out
+    assert "no act begins with 'foo'" in out
+
+
+def test_every_shop_can_be_watched(capsys):
+    assert cli.run(["play", "--domain", "multiwoz", "--agent", "scripted", "--seed", "3", "--reveal"]) == 0
+    out = capsys.readouterr().out
+    assert "resolved: everything" in out and "meant: " in out and "hidden: patience " in out
+    assert "desk: " not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--domain", "multiwos"), "unknown domain 'multiwos'; did you mean 'multiwoz'?"),
+        (("--domain", "bank"), "unknown domain 'bank'; known: credit, multiwoz"),
+        (
+            ("--domain", "multiwoz", "--scenario", "customer_service"),
+            "unknown scenario 'customer_service'; known: booking",
+        ),
+    ],
+)
+def test_no_such_shop(capsys, arguments, line):
+    assert cli.run(["play", "--agent", "scripted", *arguments]) == 2
+    assert capsys.readouterr().err == f"dialog-gym: {line}\n"
+
+
 def test_what_cannot_be_read_costs_no_turn(typed):
     out = typed("offer(product=paylater)\n\n   \n")
     assert "action_error: act offer: product='paylater'; did you mean 'pay_later'?" in out

@@ -113,3 +113,21 @@ def test_names_carry_an_argument_and_options(spec, found, arguments, options):
     named = plugins.resolve("agents", spec)
     assert (named.found.__name__, named.arguments, named.options) == (found, arguments, options)
     assert named.bare == (not arguments and not options)
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "line"),
+    [
+        ("scriptd", ["scripted", "silent"], "did you mean 'scripted'?"),
+        ("--episods", ["--episodes", "--seed"], "did you mean '--episodes'?"),
+        ("-seed", ["--episodes", "--seed"], "did you mean '--seed'?"),
+        ("conv", ["conversion", "violation"], "did you mean 'conversion'?"),
+        ("credit", ["credit-service-v1", "credit-v1", "edit"], "did you mean 'credit-v1'?"),
+        ("--violation", ["--simulator", "--split"], "known: --simulator, --split"),
+        ("--turns", ["--out", "--train"], "known: --out, --train"),
+        ("co", ["conversion", "turn"], "known: conversion, turn"),
+        ("", ["b", "a"], "known: a, b"),
+    ],
+)
+def test_only_what_is_close_is_suggested(word, known, line):
+    assert plugins.nearest(word, known) == line

@@ -1,12 +1,7 @@
-"""Users with a language model's words: who decides, the audit, batches, and the environments with them."""
+"""Users with a language model's words: who decides, the audit, batches, options and names."""
 
-import warnings
-
-import gymnasium
 import pytest
-from gymnasium.utils.env_checker import check_env
 
-import dialog_gym  # noqa: F401 - registers the environments
 from dialog_gym.agents.base import load_agent
 from dialog_gym.core import DialogGymError, UserSimulator
 from dialog_gym.envs.dialogue_env import DialogueEnv
@@ -220,58 +215,3 @@ def test_by_name_with_options():
         load_simulator("lm?loudness=3")
     with pytest.raises(DialogGymError, match="given by name"):
         load_simulator(users, {"mode": "free"})
-
-
-# -- with a real model
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    pytest.importorskip("torch", reason="an optional dependency is missing")
-    pytest.importorskip("transformers", reason="an optional dependency is missing")
-    return WordedSimulator(retries=0, max_new_tokens=12)
-
-
-def test_check_env_with_the_shipped_model(tiny):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        check_env(env(tiny, "customer_service"), skip_render_check=True)
-
-
-def test_gymnasium_makes_it_by_name(tiny):
-    made = gymnasium.make("EcomDialog-v0", simulator="lm", simulator_options={"retries": 0})
-    assert made.unwrapped.simulator.retries == 0
-    assert type(made.unwrapped.simulator) is WordedSimulator
-
-
-def test_the_same_seed_says_the_same_alone_and_together(tiny):
-    games = [env(tiny, "customer_service") for _ in range(2)]
-    alone = [play(games[0].begin(i, 3), load_agent("scripted")) for i in range(3)]
-    together = play_many(games[1].begin_many(range(3), [3] * 3, greet=False), load_agent("scripted"))
-    assert alone == together
-    for one in alone:
-        assert all(turn.text for turn in one.turns)
-
-
-@pytest.mark.parametrize("mode", ["worded", "free"])
-def test_pettingzoo_with_the_model_on_the_users_seat(tiny, mode):
-    from pettingzoo.test import api_test
-
-    from dialog_gym.envs import aec_env
-
-    users = WordedSimulator(generator=tiny.generator, style="compact", mode=mode, retries=0)
-    game = aec_env(players={"user_0": users}, scenario="customer_service")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        api_test(game, num_cycles=6)
-
-
-def test_pettingzoo_with_the_model_behind_a_claimed_seat(tiny):
-    """The user seat speaks in acts, which the model words; the assistant seat is hired."""
-    from dialog_gym.envs import aec_env
-
-    game = aec_env(players={"assistant_0": "scripted"}, scenario="customer_service")
-    game.reset(seed=1)
-    assert game.agent_selection == "user_0"
-    game.step("ask(topic=rate)")
-    assert any(turn.role == "user" for turn in game.observe("user_0")["dialogue"])

@@ -1,15 +1,9 @@
 """The ways customers write an amount."""
 
 from functools import lru_cache
-from typing import Final
 
 from dialog_gym.domains.quantities import find_quantities, format_amount
-
-SMALL_WORDS: Final = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-)  # fmt: skip
-TENS_WORDS: Final = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+from dialog_gym.domains.quantity_patterns import SMALL, TENS
 
 
 @lru_cache(maxsize=4096)
@@ -44,5 +38,5 @@ def _in_words(value: int) -> str:
             rest = f" {_in_words(value % size)}" if value % size else ""
             return f"{_in_words(value // size)} {unit}{rest}"
     if value < 20:
-        return SMALL_WORDS[value]
-    return TENS_WORDS[value // 10 - 2] + (f"-{SMALL_WORDS[value % 10]}" if value % 10 else "")
+        return SMALL[value]
+    return TENS[value // 10 - 2] + (f"-{SMALL[value % 10]}" if value % 10 else "")

@@ -16,18 +16,13 @@ from typing import Any, Final
 from dialog_gym.core import DialogueAct
 from dialog_gym.domains.credit.profiles import SURNAMES
 from dialog_gym.domains.credit.rulebook import Rulebook
+from dialog_gym.domains.typos import NEIGHBOURS
 
 MIN_TYPED: Final = 3
 """Shorter words are not corrected."""
 MAX_TYPED: Final = 20
 MIN_KNOWN: Final = 4
 """Shorter words are only restored from a doubled letter or a swap: too many of them are one letter apart."""
-NEIGHBOURS: Final = {
-    "a": "sq", "b": "vn", "c": "xv", "d": "sf", "e": "wr", "f": "dg", "g": "fh", "h": "gj", "i": "uo",
-    "j": "hk", "k": "jl", "l": "ko", "m": "nj", "n": "bm", "o": "ip", "p": "ol", "q": "wa", "r": "et",
-    "s": "ad", "t": "ry", "u": "yi", "v": "cb", "w": "qe", "x": "zc", "y": "tu", "z": "xa",
-}  # fmt: skip
-"""Keys beside each letter on an English keyboard."""
 _CHOICE = re.compile(r"\[([^\]]*)\]")
 _WORD = re.compile(r"[a-z]+|\?|[0-9]+")
 _READING = re.compile(r"(\w+)(?:\((\w+)=(\w+)\))?(?::(.*))?")

@@ -12,8 +12,9 @@ from dialog_gym.core import DialogGymError, DialogueAct, Scalar
 from dialog_gym.domains.credit.ontology import USER_ACTS
 from dialog_gym.domains.credit.rulebook import Rulebook
 from dialog_gym.domains.credit.user_amounts import amount_forms
-from dialog_gym.domains.credit.user_slips import garble, mistype, slang
+from dialog_gym.domains.credit.user_slips import garble, slang
 from dialog_gym.domains.credit.user_templates import VERBOSITIES, Template, templates
+from dialog_gym.domains.typos import mistype
 from dialog_gym.noise import mix
 
 _STYLED: Final = frozenset(("object", "consider", "accept", "decline", "agree", "ask"))

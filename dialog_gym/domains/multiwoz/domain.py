@@ -8,11 +8,11 @@ from hashlib import sha256
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from dialog_gym.core import DialogGymError, DialogueAct, Task, Turn
+from dialog_gym.core import DialogGymError, DialogueAct, Scalar, Task, Turn
 from dialog_gym.domains.multiwoz.agenda import Agenda
 from dialog_gym.domains.multiwoz.database import load_database
 from dialog_gym.domains.multiwoz.dialogue import MultiWOZDialogue
@@ -39,6 +39,7 @@ from dialog_gym.domains.multiwoz.tasks import (
     read_task,
     write_task,
 )
+from dialog_gym.envs.lanes import Desk
 from dialog_gym.noise import mix, mix_array, text_key
 from dialog_gym.ops import ARRAYS, SCALAR
 
@@ -55,7 +56,6 @@ class MultiWOZDomain:
     scenarios = (SCENARIO,)
     strategies = tuple(load_strategies())
     user_reward = "satisfaction"
-    looks_up = True  # the profile does not say what the databases hold
     sample_utterances = (
         "Hello, how can I help you?",
         "hotel_request(slot=area)",
@@ -105,8 +105,7 @@ class MultiWOZDomain:
         self.action_mask, self.book = ActionMask(SCALAR, agenda), StrategyBook(SCALAR, agenda)
         self.assistant_acts, self.user_acts, self.choices = ASSISTANT.acts, USER.acts, CHOICES
         self.space(split="test", scenario=SCENARIO, level=DEFAULT_LEVEL)
-        self.config_hash = self._hash()
-        self._guidelines = guidelines()
+        self.config_hash, self._guidelines = self._hash(), guidelines()
 
     def _hash(self) -> str:
         """Of everything that decides how a dialogue goes: databases, goals, wording, the options."""
@@ -153,10 +152,8 @@ class MultiWOZDomain:
         try:
             moved: Axes = replace(axes(level), **self.difficulty)
         except TypeError:
-            known = ", ".join(Axes.__dataclass_fields__)
-            raise DialogGymError(
-                f"unknown difficulty axis in {sorted(self.difficulty)}; axes: {known}"
-            ) from None
+            given, known = sorted(self.difficulty), ", ".join(Axes.__dataclass_fields__)
+            raise DialogGymError(f"unknown difficulty axis in {given}; axes: {known}") from None
         return TaskSpace(split, level, moved, self.goal_source, self.data_dir, scenario)
 
     def size(self, split: str) -> int:
@@ -177,8 +174,7 @@ class MultiWOZDomain:
         Raises:
             DialogGymError: a name is unknown or the index is out of range.
         """
-        space = self.space(split=split, scenario=scenario, level=level)
-        return self._record(space, index)
+        return self._record(self.space(split=split, scenario=scenario, level=level), index)
 
     def task_id(self, space: TaskSpace, index: int) -> str:
         """The id of task ``index`` of ``space``."""
@@ -211,11 +207,8 @@ class MultiWOZDomain:
             raise DialogGymError(
                 f"task index {worst} is outside 0..{space.size - 1} of split {space.split!r}"
             )
-        found = []
-        for i, key in zip(index.tolist(), space.keys(index).tolist(), strict=True):
-            goal = space.goal(i, self.sampler)
-            found.append((goal, draw_user(goal, key, space.axes)))
-        return found
+        pairs = zip(index.tolist(), space.keys(index).tolist(), strict=True)
+        return [(goal := space.goal(i, self.sampler), draw_user(goal, key, space.axes)) for i, key in pairs]
 
     # -- dialogues
 
@@ -273,6 +266,14 @@ class MultiWOZDomain:
         return MultiWOZDialogue(task, start_one(starts.drawn[row]), noise, self, judge_strategies)
 
     # -- language
+
+    def human_dialogues(self) -> list[Any]:
+        """Dialogues of the corpus to learn from; see `human.human_dialogues`."""
+        return list(_language("human").human_dialogues(self.database, self.data_dir))
+
+    def desk(self, profile: Mapping[str, Scalar]) -> Desk:
+        """The desk's systems in a dialogue with this profile: notes for whoever answers in words."""
+        return cast(Desk, _language("desk_notes").DeskNotes(self.database, profile))
 
     def read_assistant(self, text: str, dialogue: Sequence[Turn] = ()) -> tuple[DialogueAct, ...]:
         """The grounder: acts and claims in free agent text."""

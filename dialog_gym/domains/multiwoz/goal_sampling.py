@@ -10,7 +10,7 @@ corpus's.
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
@@ -81,13 +81,18 @@ class GoalSampler:
         self.database = database or load_database()
         self.model = model or load_goal_model()
         domains: Mapping[str, Any] = self.model["domain"]
-        self._orders = weighted(self.model["domains"])
-        self._slots = {name: weighted(statistics["info_slots"]) for name, statistics in domains.items()}
+        self._orders = weighted((tuple(order), share) for order, share in self.model["domains"])
+        self._slots = {
+            name: weighted((tuple(slots), share) for slots, share in statistics["info_slots"])
+            for name, statistics in domains.items()
+        }
         self._values = {
             (name, slot): weighted(values.items())
             for name, statistics in domains.items()
             for slot, values in statistics["values"].items()
         }
+        self._questions, self._failing = cache(self._possible_requests), cache(self._failing_slots)
+        self._first_tries, self._refused = cache(self._failing_values), cache(self._other_values)
 
     def sample(self, key: int, domains: Sequence[str] | None = None) -> MultiWozGoal:
         """A goal.
@@ -100,7 +105,7 @@ class GoalSampler:
             DialogGymError: unknown domains, or no satisfiable goal was found (only with one's own database).
         """
         draws = Draws(key)
-        order = tuple(domains or draws.choose(self._orders))
+        order: tuple[str, ...] = tuple(domains or draws.choose(self._orders))
         if unknown := [domain for domain in order if domain not in self.model["domain"]]:
             raise DialogGymError(f"unknown domain {unknown[0]!r}; known: {', '.join(self.model['domain'])}")
         found: dict[str, DomainGoal] = {}
@@ -116,8 +121,10 @@ class GoalSampler:
         for tried in range(_TRIES):
             shared = others if tried < _TRIES // 2 else {}
             info = {slot: self._value(domain, slot, draws, shared) for slot in slots}
-            requests = () if booking else self._requests(domain, info, draws)
-            if any(row.keys() >= set(requests) for row in table.rows_of(table.mask(info))):
+            questions = None if booking else self._questions(domain, slots)
+            requests = () if questions is None else draws.choose(questions)
+            asked = set(requests)
+            if any(row.keys() >= asked for row in table.rows_of(table.mask(info))):
                 break
         else:
             raise DialogGymError(f"the database has no {domain} for goals with {', '.join(slots)}")
@@ -135,25 +142,32 @@ class GoalSampler:
         value: str = draws.choose(self._values[domain, slot])
         return value
 
-    def _requests(self, domain: str, info: Mapping[str, str], draws: Draws) -> tuple[str, ...]:
+    def _possible_requests(self, domain: str, slots: tuple[str, ...]) -> Choice | None:
         """Slots to ask about: nobody asks about what they have asked for."""
-        possible = [
-            pair for pair in self.model["domain"][domain]["request_slots"] if info.keys().isdisjoint(pair[0])
-        ]
-        return tuple(draws.pick(possible)) if possible else ()
+        pairs = self.model["domain"][domain]["request_slots"]
+        possible = [(tuple(asked), share) for asked, share in pairs if set(slots).isdisjoint(asked)]
+        return weighted(possible) if possible else None
 
     def _fail_info(self, domain: str, info: Mapping[str, str], draws: Draws) -> dict[str, str]:
         """Constraints to try first, without a match: one value of ``info`` replaced."""
-        statistics = self.model["domain"][domain]
-        weights = [(slot, share) for slot, share in statistics["fail_slots"].items() if slot in info]
-        if ENTITY[domain] in info or not weights or not draws.happens(statistics["fail"]):
+        slots = self._failing(domain, tuple(info))
+        if slots is None or not draws.happens(self.model["domain"][domain]["fail"]):
             return {}
         for _ in range(_FAIL_TRIES):
-            slot = draws.pick(weights)
-            first = {**info, slot: draws.pick(statistics["fail_values"][slot].items())}
+            slot = draws.choose(slots)
+            first = {**info, slot: draws.choose(self._first_tries(domain, slot))}
             if not self.database[domain].mask(first):
                 return first
         return {}
+
+    def _failing_slots(self, domain: str, slots: tuple[str, ...]) -> Choice | None:
+        """Which of the slots may fail first; none where the entity is named."""
+        weights = self.model["domain"][domain]["fail_slots"].items()
+        possible = [(slot, share) for slot, share in weights if slot in slots]
+        return weighted(possible) if possible and ENTITY[domain] not in slots else None
+
+    def _failing_values(self, domain: str, slot: str) -> Choice:
+        return weighted(self.model["domain"][domain]["fail_values"][slot].items())
 
     def _book(self, domain: str, draws: Draws, others: Mapping[str, DomainGoal]) -> dict[str, str]:
         return {slot: self._value(domain, slot, draws, others) for slot in BOOKABLE[domain]}
@@ -163,8 +177,11 @@ class GoalSampler:
         if not statistics["fail_book_slots"] or not draws.happens(statistics["fail_book"]):
             return {}
         slot = draws.pick(statistics["fail_book_slots"].items())
-        others = [pair for pair in statistics["values"][slot].items() if pair[0] != book[slot]]
-        return {slot: draws.pick(others)}
+        return {slot: draws.choose(self._refused(domain, slot, book[slot]))}
+
+    def _other_values(self, domain: str, slot: str, value: str) -> Choice:
+        values = self.model["domain"][domain]["values"][slot]
+        return weighted(pair for pair in values.items() if pair[0] != value)
 
     def _taxi(self, draws: Draws, others: Mapping[str, DomainGoal]) -> DomainGoal:
         """Alone: from a place to a place. With others: between them, in time for a booked table."""

@@ -9,7 +9,6 @@ keys in every row.
 import hashlib
 import importlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +21,7 @@ from dialog_gym.domains.multiwoz.corpus import CorpusDialogue, CorpusTurn, find_
 from dialog_gym.domains.multiwoz.goals import MultiWozGoal
 from dialog_gym.domains.multiwoz.releases import folder_of
 from dialog_gym.downloads import cache_folder
+from dialog_gym.files import replacing
 
 FORMAT: Final = 1
 """Raised when the columns, or how the release is read, change: old Arrow files are then left alone."""
@@ -108,10 +108,9 @@ def _write(table: Any, path: Path) -> None:
     """An Arrow stream, which `datasets` maps into memory; complete or not there at all."""
     pyarrow = importlib.import_module("pyarrow")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file, pyarrow.ipc.new_stream(file, table.schema) as stream:
-            stream.write_table(table)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        replacing(path) as working,
+        working.open("wb") as file,
+        pyarrow.ipc.new_stream(file, table.schema) as stream,
+    ):
+        stream.write_table(table)

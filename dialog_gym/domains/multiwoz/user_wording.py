@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Any, Final
 
 from dialog_gym.core import DialogGymError, DialogueAct, Scalar
-from dialog_gym.domains.credit.user_slips import mistype
 from dialog_gym.domains.multiwoz.ontology import BOOKABLE, DONTCARE, USER
 from dialog_gym.domains.multiwoz.phrases import (
     Draw,
@@ -29,6 +28,7 @@ from dialog_gym.domains.multiwoz.phrases import (
 )
 from dialog_gym.domains.multiwoz.reading import act_domain
 from dialog_gym.domains.multiwoz.roles import LABELS
+from dialog_gym.domains.typos import mistype
 
 VERBOSITIES: Final = ("terse", "neutral", "chatty")
 _BOOKING: Final = frozenset(slot for slots in BOOKABLE.values() for slot in slots)

@@ -169,7 +169,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(corpus, tokens, short,
     script.fit(resumed, tokens, tmp_path / "half.pt", 60, Event())
     for name, weight in whole.model.state_dict().items():
         assert torch.equal(weight, resumed.model.state_dict()[name]), name
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_the_model_learns_and_is_exported(corpus, tokens, short, tmp_path):

@@ -93,7 +93,7 @@ def test_a_call_finds_itself_again(policy):
     one = policy()
     memory = filled(one, neighbours=1)
     for row, observation in enumerate(observations()):
-        vector = one.reader._vector(one._system(observation), observation.dialogue)
+        vector = one.reader._vector(one.system(observation), observation.dialogue)
         assert memory.recall(vector[None]).cases.tolist() == [[row]]
 
 

@@ -166,7 +166,7 @@ def test_more_learns_reasoning_tasks_and_dialogues():
     [
         ("more", "net", "bare", "--reasoning: domain bare has no closed tasks"),
         ("gopo", "net", "bare", "--strategies: domain bare has no strategies"),
-        ("sft", "lm", "multiwoz", "backbone lm is not shown the databases of domain multiwoz: use net"),
+        ("sft", "lm", "multiwoz", "--prompt compact does not show what domain multiwoz looks up"),
     ],
 )
 def test_what_is_missing_is_said_before_anything_is_trained(
@@ -178,5 +178,9 @@ def test_what_is_missing_is_said_before_anything_is_trained(
     bare = Bare()
     monkeypatch.setattr(runs, "make_domain", lambda options: bare if options.domain == "bare" else DESK)
     with pytest.raises(DialogGymError, match=wrong):
-        runs.run(RunOptions(algorithm, tmp_path / "run", backbone=backbone, domain=domain, steps=10), None)
+        model = {"prompt": "compact"} if backbone == "lm" else {}
+        runs.run(
+            RunOptions(algorithm, tmp_path / "run", backbone=backbone, domain=domain, steps=10, model=model),
+            None,
+        )
     assert not (tmp_path / "run").exists()

@@ -87,6 +87,17 @@ def test_part_of_a_dialogue(corpus):
     assert (found["inform_restaurant"], found["inform_train"], found["bleu"]) == (100, 0, 100)
 
 
+def test_msttr_follows_the_file_and_nothing_else_does(corpus):
+    """Windows of 50 tokens run across dialogues, so their order matters, as published."""
+    said = {"sng0002": "a " * 50, "mul0001": "b c"}
+    forth = {name: [PredictedTurn(text, {}, [])] for name, text in said.items()}
+    back = dict(reversed(forth.items()))
+    first, second = evaluate(forth, corpus), evaluate(back, corpus)
+    assert (first.richness["msttr"], second.richness["msttr"]) == (1 / 50, 3 / 50)
+    assert first.result == second.result
+    assert dict(first.richness) | {"msttr": 0} == dict(second.richness) | {"msttr": 0}
+
+
 def test_a_package_that_is_not_there(corpus, monkeypatch):
     def version(name):
         raise PackageNotFoundError(name)

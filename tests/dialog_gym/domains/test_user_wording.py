@@ -8,9 +8,9 @@ from dialog_gym.core import DialogGymError, DialogueAct
 from dialog_gym.domains.credit.ontology import PURPOSES, TIMINGS, TOPICS
 from dialog_gym.domains.credit.rulebook import load_rulebook
 from dialog_gym.domains.credit.user_amounts import amount_forms
-from dialog_gym.domains.credit.user_slips import mistype
 from dialog_gym.domains.credit.user_wording import word_user
 from dialog_gym.domains.quantities import find_quantities
+from dialog_gym.domains.typos import mistype
 from dialog_gym.noise import mix
 
 RULEBOOK = load_rulebook()

@@ -22,6 +22,7 @@ from dialog_gym.benchmarks.user_realism_measures import two_sample_test, words
 from dialog_gym.cli_output import number, say, table
 from dialog_gym.core import DialogGymError, DialogueAct, Trajectory, Turn
 from dialog_gym.domains.credit.domain import CreditDomain
+from dialog_gym.domains.multiwoz.domain import MultiWOZDomain
 from dialog_gym.simulators.audit import Facts, judge, stated
 from dialog_gym.simulators.generation import ChatPrompt
 from dialog_gym.simulators.local import LocalGenerator
@@ -62,6 +63,8 @@ class Held(NamedTuple):
     """What nothing is trained on."""
 
     said: list[Said]
+    elsewhere: list[Said]
+    """Of MultiWOZ."""
     shown: list[Example]
     """Alignment and target."""
     real: list[Example]
@@ -77,13 +80,15 @@ def held(dialogues: int, real: int, data_dir: Path, seed: int = 0) -> Held:
     """
     played = [*_played("proactive_sale", dialogues, seed), *_played("customer_service", dialogues, seed)]
     said = [one for trajectory in played for one in _user_turns(trajectory)]
+    tours = demonstrate(dialogues, seed=seed, split="test", level=3, domain="multiwoz")
+    elsewhere = [one for trajectory in tours for one in _user_turns(trajectory)]
     shown = [e for one in played for e in shop_examples(one) if e.task in (ALIGNMENT, TARGET)]
     found: dict[str, list[Example]] = {REAL: [], REAL_ACTS: []}
     for example in real_examples(data_dir):
         if held_out(example.id):
             found[example.task].append(example)
     step = max(1, len(found[REAL]) // real)
-    return Held(said, shown[:real], found[REAL][::step][:real], found[REAL_ACTS][:real])
+    return Held(said, elsewhere, shown[:real], found[REAL][::step][:real], found[REAL_ACTS][:real])
 
 
 def _played(scenario: str, count: int, seed: int) -> Iterator[Trajectory]:
@@ -104,8 +109,9 @@ def measure(model: str, data: Held) -> dict[str, float]:
     from dialog_gym.simulators.training import perplexity
 
     write = _writer(LocalGenerator(model, temperature=0.0))
-    domain = CreditDomain()
+    domain, city = CreditDomain(), MultiWOZDomain()
     fed = write([_prompt(one, free=False) for one in data.said])
+    toured = write([_prompt(one, free=False) for one in data.elsewhere])
     chosen = write([_prompt(one, free=True) for one in data.said])
     faithful = [_faithful(one, text, domain) for one, text in zip(data.said, fed, strict=True)]
     agrees = [_agrees(one, domain.read_user(text)) for one, text in zip(data.said, chosen, strict=True)]
@@ -115,6 +121,9 @@ def measure(model: str, data: Held) -> dict[str, float]:
     loaded = load(model)
     found = {
         "act fidelity": fmean(faithful),
+        "act fidelity, MultiWOZ": fmean(
+            _faithful(one, text, city) for one, text in zip(data.elsewhere, toured, strict=True)
+        ),
         "agreement with the true preference": fmean(agrees),
         **{f"  at turn {turn}": _at(turn, data.said, agrees) for turn in DRIFT},
         "attribute alignment": _share(data.shown, right, ALIGNMENT),
@@ -138,11 +147,11 @@ def _prompt(one: Said, *, free: bool) -> ChatPrompt:
     return chat(system, before, () if free else one.turn.acts, "compact")
 
 
-def _faithful(one: Said, text: str, domain: CreditDomain) -> bool:
+def _faithful(one: Said, text: str, domain: CreditDomain | MultiWOZDomain) -> bool:
     """Whether words given acts say them and no more."""
     before = one.trajectory.turns[: one.place]
     facts = Facts(one.trajectory.task)
-    return judge(text, domain.read_user(text), one.turn.acts, facts, before) is None
+    return judge(text, domain.read_user(text, before), one.turn.acts, facts, before) is None
 
 
 def _agrees(one: Said, read: Sequence[DialogueAct]) -> bool:

@@ -14,26 +14,30 @@ from dialog_gym.core import Trajectory
 LEVELS: Final = range(7)
 """Difficulty levels of the dialogues that a user model learns from; the highest are kept for tests."""
 SCENARIOS: Final = {"proactive_sale": 0.7, "customer_service": 0.3}
+TOURISTS: Final = 1.0
+"""Dialogues of MultiWOZ for each of the shop."""
 SHARES: Final = {
-    "feedback": 0.5, "choice": 0.2, "alignment": 0.05, "target": 0.05, "real users": 0.1,
-    "real users, given acts": 0.1,
+    "feedback": 0.58, "choice": 0.12, "alignment": 0.03, "target": 0.03, "real users": 0.16,
+    "real users, given acts": 0.08,
 }  # fmt: skip
 """Shares of the tasks among the examples; see `dialog_gym.simulators.training_data`."""
-TURNS: Final = 3.0
+TURNS: Final = 30.0
 """Examples of feedback that a dialogue gives, at least, on average."""
 
 
 def demonstrations(count: int, seed: int) -> Iterator[Trajectory]:
-    """Dialogues of the shop's train split with users who type well, evenly over levels and scenarios."""
+    """Dialogues of the train splits with users who type well, evenly over levels and scenarios."""
     from dialog_gym.agents.learning.demonstrators import demonstrate
 
-    for scenario, share in SCENARIOS.items():
-        for level in LEVELS:
+    for level in LEVELS:
+        for scenario, share in SCENARIOS.items():
             number = int(count * share / len(LEVELS)) + 1
             yield from demonstrate(
                 number, seed=seed, scenario=scenario, split="train", level=level,
                 difficulty={"typos": 0.0},
             )  # fmt: skip
+        number = int(count * TOURISTS / len(LEVELS)) + 1
+        yield from demonstrate(number, seed=seed, split="train", level=level, domain="multiwoz")
 
 
 def train_simulator(
@@ -44,7 +48,7 @@ def train_simulator(
         Path | None, typer.Option(help="Real dialogues; default $DIALOG_GYM_DATA.", metavar="DIR")
     ] = None,
     real: Annotated[bool, typer.Option(help="Learn from real users, too.")] = True,
-    rate: Annotated[float, typer.Option(help="Largest learning rate.")] = 2e-3,
+    rate: Annotated[float, typer.Option(help="Largest learning rate.")] = 1e-3,
     batch: Annotated[int, typer.Option(help="Examples of one update.")] = 32,
     seed: Seed = 0,
     json: Json = False,
@@ -105,8 +109,8 @@ def certify_simulator(
 ) -> int:
     """Certify a user simulator.
 
-    Errors by kind, leaks, premature stops, consistency, diversity, decisions, cost and speed. Exits with 1
-    when a limit is not kept.
+    Errors by kind, leaks, premature stops, consistency, diversity, decisions of buyers and others (of a
+    language model in both modes), realism, cost and speed. Exits with 1 when a limit is not kept.
     """
     from dialog_gym.benchmarks import certificate
     from dialog_gym.benchmarks.certify import certify as measured
@@ -142,8 +146,8 @@ def matrix(
 ) -> None:
     """Play every agent against every user simulator.
 
-    The same tasks in every cell; buyers and non-buyers apart. Writes a table (.md), a heat map (.html) and
-    all figures (.json).
+    The same tasks in every cell; buyers and non-buyers apart. Says per agent whether it collapses with other
+    users than the first. Writes a table (.md), a heat map (.html) and all figures (.json).
     """
     from dialog_gym.benchmarks.matrix import run_matrix, write_matrix
     from dialog_gym.benchmarks.suite import load_suite

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dialog_gym.core import DialogGymError
+from dialog_gym.simulators.delexical import filled, shown
 from dialog_gym.simulators.generation import ChatPrompt
+from dialog_gym.simulators.trained import card_of
 
 if TYPE_CHECKING:
     from dialog_gym.lm.chat import ChatFormat
@@ -14,12 +16,16 @@ if TYPE_CHECKING:
 
 BATCH: Final = 64
 """Most dialogues sampled at once: more do not speed up a CPU, and hold more memory."""
+SMALL: Final = 20_000_000
+"""Most parameters of a model that is sampled in float64."""
 
 
 class LocalGenerator:
     """A `Generator` over any model in Hugging Face format; it is loaded when it first speaks.
 
-    Weights are sampled in float32 on a CPU, so that a dialogue has the same words alone and in a batch.
+    Weights are sampled in float32 on a CPU, those of small models in float64: rounding differs with who else
+    is in a batch, and a dialogue must have the same words alone. A model that was trained with marks for
+    values (`delexical`) is prompted with them.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class LocalGenerator:
         self.calls = self.tokens = 0
         """Batches sampled, and tokens sampled in them."""
         self._loaded: tuple[ChatFormat, Engine, Any] | None = None
+        self._marks = False
 
     def generate(self, prompts: Sequence[ChatPrompt], seeds: Sequence[int]) -> list[str]:
         """See `Generator`.
@@ -76,13 +83,16 @@ class LocalGenerator:
         if self._loaded is None:
             self._loaded = self._load()
         chat, engine, sampling = self._loaded
-        rows = list(range(len(prompts)))
+        rows, seen = list(range(len(prompts))), [shown(prompt) for prompt in prompts] if self._marks else []
         session = engine.open(len(rows), sampling)
-        session.append(rows, [prompt_ids(chat, prompt) for prompt in prompts])
+        session.append(rows, [prompt_ids(chat, p) for p in ([one.prompt for one in seen] or prompts)])
         turns = session.sample(rows, seeds)
         self.calls += 1
         self.tokens += sum(len(turn.ids) for turn in turns)
-        return [chat.text(turn.ids) for turn in turns]
+        texts = [chat.text(turn.ids) for turn in turns]
+        if not seen:
+            return texts
+        return [filled(text, one.values, seed) for text, one, seed in zip(texts, seen, seeds, strict=True)]
 
     def _load(self) -> tuple[Any, Any, Any]:
         try:
@@ -94,11 +104,13 @@ class LocalGenerator:
         from dialog_gym.lm.chat import ChatFormat
         from dialog_gym.lm.engine import Sampling, make_engine
         from dialog_gym.lm.engine_llama import unfit
-        from dialog_gym.lm.loading import load
+        from dialog_gym.lm.loading import load, located
 
         found = load(self.model, device=self.device)
+        self._marks = bool(card_of(Path(located(self.model))).get("marks"))
         chat = ChatFormat(found.tokenizer, stop=found.stop)
-        exact = torch.float32 if not unfit(found.model) else None
+        small = found.model.num_parameters() <= SMALL and found.model.device.type in ("cpu", "cuda")
+        exact = (torch.float64 if small else torch.float32) if not unfit(found.model) else None
         sampling = Sampling(chat.stop, self.max_new_tokens, self.temperature)
         return chat, make_engine(found.model, dtype=exact), sampling
 

@@ -18,8 +18,8 @@ Mode: TypeAlias = Literal["worded", "free"]
 MODES: Final[tuple[Mode, ...]] = ("worded", "free")
 SILENCE: Final = "..."
 """What the shop "says" before a customer who begins."""
-RECENT: Final[dict[Mode, int]] = {"worded": 1, "free": 3}
-"""Turns that the compact style shows: how acts are worded depends on little more than what was asked."""
+RECENT: Final[dict[Mode, int]] = {"worded": 0, "free": 3}
+"""Turns that the compact style shows: acts say by themselves what is to be worded."""
 LONGEST: Final = 400
 """Characters of an utterance; what goes on is not an utterance any more."""
 _MANNER: Final = ("verbosity", "buyer_style")
@@ -27,14 +27,14 @@ _SPEAKER: Final = re.compile(r"\A(?:customer|user|client|assistant|me)\s*:\s*", 
 _TAIL: Final = re.compile(r"[0-9]{4}\Z")
 _HIDDEN: Final = frozenset((
     "reached", "strength", "required", "branches", "garbled", "typos", "knowledge", "change_turn",
-    "new_amount", "trust", "patience", "price_sensitivity", *_MANNER, "code_words",
+    "new_amount", "trust", "patience", "price_sensitivity", *_MANNER, "code_words", "change", "goal_id",
 ))  # fmt: skip
 """Parts of a persona that the domain's user model plays; no customer would know them as figures."""
 
 
 def manner(persona: Mapping[str, Scalar]) -> str:
     """How a customer speaks, in a few words."""
-    words = [str(persona[name]) for name in _MANNER if persona.get(name)]
+    words = [word for name in _MANNER if isinstance(word := persona.get(name), str) and word]
     return ", ".join([*words, *(["slang"] if persona.get("code_words") else [])]) or "neutral"
 
 
@@ -96,7 +96,7 @@ def chat(
         plain: One way to say the acts, as an example for a general model.
     """
     recent = RECENT["worded" if acts else "free"]
-    turns = _in_turn(dialogue[-recent:] if style == "compact" else dialogue)
+    turns = _in_turn(dialogue[max(0, len(dialogue) - recent) :] if style == "compact" else dialogue)
     if acts and style == "compact":
         turns[-1]["content"] += f"\n{format_acts(acts)}"
     elif acts:

@@ -15,10 +15,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dialog_gym.lm.chat import ChatFormat
-from dialog_gym.lm.loading import load, quiet
+from dialog_gym.lm.loading import load, located, quiet
 from dialog_gym.noise import mix
+from dialog_gym.simulators.delexical import marked, shown
 from dialog_gym.simulators.local import prompt_ids
-from dialog_gym.simulators.trained import CARD
+from dialog_gym.simulators.trained import CARD, card_of
 from dialog_gym.simulators.training_data import Example
 
 LONGEST: Final = 320
@@ -35,7 +36,7 @@ class Recipe:
     """What to start from: a folder or a name; default the shipped language model."""
     batch: int = 32
     """Examples of one update."""
-    rate: float = 2e-3
+    rate: float = 1e-3
     """Largest learning rate, after a warm-up of 5 % and before a cosine to a tenth."""
     weight_decay: float = 0.01
     clip: float = 1.0
@@ -62,8 +63,9 @@ class Progress(NamedTuple):
 
 
 def sequenced(chat: ChatFormat, example: Example) -> Sequenced:
-    """The token ids of an example."""
-    prompt, answer = prompt_ids(chat, example.prompt), chat.turn(example.target)
+    """The token ids of an example, with marks for values."""
+    seen = shown(example.prompt)
+    prompt, answer = prompt_ids(chat, seen.prompt), chat.turn(marked(example.target, seen.values))
     left = max(LONGEST - len(answer), 1)
     return Sequenced([*prompt[-left:], *answer][:LONGEST], min(len(prompt), left))
 
@@ -80,12 +82,12 @@ def fit(
         on_progress: Called after every update.
 
     Returns:
-        The card's facts.
+        The card's facts; ``before`` are those of the user model that it started from, if it was one.
 
     Raises:
         DialogGymError: the model cannot be loaded.
     """
-    found = load(recipe.model)
+    found, before = load(recipe.model), card_of(Path(located(recipe.model)))
     chat = ChatFormat(found.tokenizer, stop=found.stop)
     data = [sequenced(chat, example) for example in examples]
     batches = list(_batches(data, recipe))
@@ -106,10 +108,12 @@ def fit(
         on_progress(Progress(number + 1, len(batches), loss.item(), tokens, time.monotonic() - began))
     facts = {
         "style": "compact",
+        "marks": True,
         "examples": len(examples),
         "tokens": tokens,
         "by_task": _counts(examples),
         "recipe": asdict(recipe),
+        **({"before": before} if before else {}),
     }
     save(model.eval(), found.tokenizer, folder, facts)
     return facts

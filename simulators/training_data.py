@@ -12,8 +12,11 @@ from typing import Final, NamedTuple
 
 from dialog_gym.core import DialogGymError, DialogueAct, Task, Trajectory, Turn
 from dialog_gym.domains.multiwoz.corpus import load_dialogues
+from dialog_gym.domains.multiwoz.user_reader import read_user
 from dialog_gym.noise import mix, text_key
-from dialog_gym.simulators.audit import stated
+from dialog_gym.simulators.audit import COURTESIES, stated
+from dialog_gym.simulators.delexical import sayable
+from dialog_gym.simulators.drawn_acts import drawn_turns
 from dialog_gym.simulators.generation import ChatPrompt
 from dialog_gym.simulators.prompts import chat, system_message
 from dialog_gym.simulators.real_dialogues import SOURCES, detokenised
@@ -32,8 +35,8 @@ HUMAN: Final = "Customer. Human."
 NEUTRAL: Final = "Customer. Neutral."
 HOLD_OUT: Final = 20
 """One dialogue in so many of every source is never trained on, by a hash of its id."""
-ALIGN_MARK: Final = DialogueAct(intent="align")
-TARGET_MARK: Final = DialogueAct(intent="target")
+DRAWN: Final = 30
+"""Turns with drawn acts that each dialogue of a domain adds."""
 
 
 class Example(NamedTuple):
@@ -55,7 +58,7 @@ def held_out(example_id: str) -> bool:
 def shop_examples(trajectory: Trajectory) -> Iterator[Example]:
     """The examples of one dialogue of a domain: each user turn as feedback and as choice, and what it shows.
 
-    Turns that cannot be read are left out: bad typing is not learnt.
+    Turns that cannot be read are left out: bad typing is not learnt. Feedback has turns with drawn acts, too.
     """
     task, turns = trajectory.task, trajectory.turns
     told = system_message(task, task.goal.persona, "worded", "compact")
@@ -65,12 +68,22 @@ def shop_examples(trajectory: Trajectory) -> Iterator[Example]:
         before = turns[:i]
         if turn.role == "assistant":
             if aligned := alignment(turn, task):
-                yield Example(ALIGNMENT, name, chat(knows, turns[: i + 1], (ALIGN_MARK,), "compact"), aligned)
+                yield Example(ALIGNMENT, name, _asked(knows, turns[i : i + 1], "align()"), aligned)
         elif turn.acts and turn.acts[0].intent != "unclear":
-            yield Example(FEEDBACK, name, chat(told, before, turn.acts, "compact"), turn.text)
+            if task.domain == "credit":  # elsewhere words may hang on what was said before
+                yield from _feedback(name, told, turn)
             yield Example(CHOICE, name, chat(knows, before, (), "compact"), turn.text)
-            if shown := target(turn, task):
-                yield Example(TARGET, name, _target_prompt(told, turns[: i + 1]), shown)
+            if shows := target(turn, task):
+                yield Example(TARGET, name, _asked(told, turns[max(0, i - 1) : i + 1], "target()"), shows)
+    for turn in drawn_turns(trajectory, DRAWN):
+        yield from _feedback(name, told, turn)
+
+
+def _feedback(name: str, system: str, turn: Turn) -> Iterator[Example]:
+    """A turn given its acts, if it says their values in so many words."""
+    prompt = chat(system, (), turn.acts, "compact")
+    if sayable(prompt, turn.text):
+        yield Example(FEEDBACK, name, prompt, turn.text)
 
 
 def alignment(turn: Turn, task: Task) -> str:
@@ -91,15 +104,18 @@ def _as_act(name: str, value: object) -> DialogueAct:
     return DialogueAct(intent="disclose", slots={"slot": name, "value": value})  # type: ignore[dict-item]
 
 
-def _target_prompt(system: str, turns: Sequence[Turn]) -> ChatPrompt:
-    """The user's last turn is in the prompt; the mark is where the shop would answer."""
-    prompt = chat(system, turns[-2:], (), "compact")
-    prompt[-1]["content"] += "\ntarget()"
+def _asked(system: str, turns: Sequence[Turn], what: str) -> ChatPrompt:
+    """A dialogue and what is asked about it."""
+    prompt = chat(system, turns, (), "compact")
+    prompt[-1]["content"] += f"\n{what}"
     return prompt
 
 
 def real_examples(root: Path) -> Iterator[Example]:
-    """The user turns of all open corpora below a data folder; those of MultiWOZ with their acts.
+    """The user turns of all open corpora below a data folder.
+
+    Those of MultiWOZ come with their acts, too, where the words say them, no more and no less: the corpus has
+    slips, and what a reader cannot follow is no user for an audited dialogue.
 
     Raises:
         DialogGymError: a corpus cannot be read.
@@ -116,9 +132,17 @@ def real_examples(root: Path) -> Iterator[Example]:
     for dialogue in load_dialogues("validation", root):
         said = [Turn(role=turn.role, text=detokenised(turn.text), acts=turn.acts) for turn in dialogue.turns]
         for i, turn in enumerate(said):
-            if turn.role == "user" and turn.acts:
-                prompt = chat(NEUTRAL, said[:i], turn.acts, "compact")
+            if turn.role == "user" and turn.acts and _plainly(turn, said[:i]):
+                prompt = chat(NEUTRAL, (), turn.acts, "compact")
                 yield Example(REAL_ACTS, f"multiwoz/{dialogue.id}", prompt, turn.text)
+
+
+def _plainly(turn: Turn, before: Sequence[Turn]) -> bool:
+    """Whether the acts read in a real turn are those that it is annotated with; courtesies aside."""
+    acts = [act for act in turn.acts if act.intent not in COURTESIES]
+    read = [act for act in read_user(turn.text, before) if act.intent not in COURTESIES]
+    same = len(acts) == len(read) and all(act in read for act in acts)
+    return same and sayable(chat(NEUTRAL, (), turn.acts, "compact"), turn.text)
 
 
 def mixed(examples: Iterable[Example], shares: dict[str, int], seed: int) -> list[Example]:

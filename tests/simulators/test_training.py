@@ -11,8 +11,10 @@ from dialog_gym.core import DialogGymError, DialogueAct, Turn
 from dialog_gym.envs.dialogue_env import DialogueEnv
 from dialog_gym.rollout import play_many
 from dialog_gym.simulators import training_data as data
+from dialog_gym.simulators.delexical import marked, shown
 from dialog_gym.simulators.generation import Generator
 from dialog_gym.simulators.local import LocalGenerator, prompt_ids
+from dialog_gym.simulators.trained import card_of
 from dialog_gym.simulators.worded import WordedSimulator
 
 
@@ -29,8 +31,10 @@ def examples(played):
 
 def test_every_turn_that_can_be_read_is_learnt_both_ways(played, examples):
     said = [t.text for one in played for t in one.turns if t.role == "user" and t.acts[0].intent != "unclear"]
-    for task in (data.FEEDBACK, data.CHOICE):
-        assert [example.target for example in examples if example.task == task] == said
+    learnt = {task: [e.target for e in examples if e.task == task] for task in (data.FEEDBACK, data.CHOICE)}
+    assert learnt[data.CHOICE] == said
+    assert len(said) * 0.98 < sum(text in learnt[data.FEEDBACK] for text in said)
+    assert len(learnt[data.FEEDBACK]) > 25 * len(played)  # with drawn acts
 
 
 def test_feedback_is_given_acts_and_choice_the_goal(examples):
@@ -38,6 +42,17 @@ def test_feedback_is_given_acts_and_choice_the_goal(examples):
         system, last = example.prompt[0]["content"], example.prompt[-1]["content"]
         assert ("Goal:" in system) == (example.task in (data.CHOICE, data.ALIGNMENT))
         assert ("(" in last.rpartition("\n")[2]) >= (example.task == data.FEEDBACK)
+        assert sum("(" in message["content"].rpartition("\n")[2] for message in example.prompt[:-1]) == 0
+
+
+def test_the_label_is_not_in_the_prompt(examples):
+    """Who words acts is not told the goal; what shows the goal is to be found in the user's words."""
+    env = DialogueEnv(scenario="proactive_sale", split="train", difficulty={"typos": 0.0})
+    sold = play_many(env.begin_many(range(10), range(10)), load_agent("scripted"))
+    shows = [one for dialogue in sold for one in data.shop_examples(dialogue) if one.task == data.TARGET]
+    assert shows and not any(example.target in str(example.prompt) for example in shows)
+    worded = [example for example in examples if example.task == data.FEEDBACK]
+    assert not any("Goal:" in str(example.prompt) for example in worded)
 
 
 def test_alignment_and_target():
@@ -88,9 +103,10 @@ def chat(training):
 
 
 def test_the_loss_is_on_what_the_user_writes(training, chat, examples):
-    one = training.sequenced(chat, examples[0])
-    assert one.ids[: one.start] == prompt_ids(chat, examples[0].prompt)
-    assert chat.text(one.ids[one.start :]) == examples[0].target
+    told = next(e for e in examples if e.task == data.FEEDBACK and "amount" in e.prompt[-1]["content"])
+    one, seen = training.sequenced(chat, told), shown(told.prompt)
+    assert one.ids[: one.start] == prompt_ids(chat, seen.prompt)
+    assert chat.text(one.ids[one.start :]) == marked(told.target, seen.values) != told.target
     assert one.ids[-1] == chat.close
     long = examples[0]._replace(target="word " * 2000)
     assert len(training.sequenced(chat, long).ids) == training.LONGEST
@@ -120,6 +136,7 @@ def test_the_folder_is_a_simulator(trained):
     card = json.loads((folder / "user.json").read_text("utf-8"))
     assert card["style"] == "compact" and card["by_task"] == {"feedback": 96}
     assert not list(folder.glob("*.part"))
+    assert card["marks"] is True
     users = WordedSimulator(folder)
     assert users.style == "compact" and users.generator.model == str(folder)
     assert users.settings()["model"] != WordedSimulator("").settings()["model"]
@@ -130,6 +147,20 @@ def test_training_again_gives_the_same_weights(training, trained, tmp_path):
     training.fit(few * 2, training.Recipe(batch=8, rate=1e-3), tmp_path, lambda now: None)
     same = [Path(at, "model.safetensors").read_bytes() for at in (folder, tmp_path)]
     assert same[0] == same[1]
+
+
+def test_training_goes_on_from_a_user_model(training, trained, tmp_path):
+    folder, few, _ = trained
+    facts = training.fit(few[:8], training.Recipe(str(folder), batch=8), tmp_path, lambda now: None)
+    assert facts["before"] == json.loads((folder / "user.json").read_text("utf-8"))
+    assert "before" not in facts["before"]
+
+
+@pytest.mark.parametrize("damage", ["{", "[]"])
+def test_a_damaged_card_is_refused(tmp_path, damage):
+    (tmp_path / "user.json").write_text(damage, "utf-8")
+    with pytest.raises(DialogGymError, match="train it again"):
+        card_of(tmp_path)
 
 
 # -- the local generator

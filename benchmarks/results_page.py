@@ -4,9 +4,12 @@ Nothing is trained or played, and every figure is one of the board's or follows 
 """
 
 import statistics
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from dialog_gym.agents.learning import registry
 from dialog_gym.benchmarks import results_comparisons as comparisons
 from dialog_gym.benchmarks import transfer_report
 from dialog_gym.benchmarks.board import Board, Row
@@ -113,7 +116,15 @@ def _runs(board: Board) -> str:
     trained = [row for row in board.rows if row.runs]
     if not trained:
         return f"Training: {NOT_RUN}."
-    head = ("learner", "seeds", "env steps", "options of the preset", "minutes per run", "MiB", "steps/s")
+    head = (
+        "learner",
+        "seeds",
+        "env steps",
+        "options, if not default",
+        "minutes per run",
+        "MiB",
+        "steps/s",
+    )
     versions = {f"{name} {version}" for row in board.rows for name, version in row.result.versions.items()}
     total = sum(run.log.seconds for row in trained for run in row.runs if run.log)
     return "\n\n".join([
@@ -141,17 +152,27 @@ def _cost(row: Row) -> list[str]:
 
 
 def _chosen(row: Row) -> str:
-    """The options that a learner's place in the preset gives it; all of them are in the stored board."""
+    """The options of a learner that are not the defaults; all of them are in the stored board."""
+    registry.require_torch()
+    from dialog_gym.agents.learning.backbones import backbone
+    from dialog_gym.agents.learning.run_options import RunOptions, make_config
+
     training = row.runs[0].training
-    for course in FULL.courses:
-        for learner in course.learners:
-            if (course.backbone, learner.algorithm, learner.variant) == (
-                training.backbone, training.algorithm, row.variant,
-            ):  # fmt: skip
-                return (
-                    ", ".join(f"{name}={training.options.get(name)}" for name in learner.config) or "defaults"
-                )
-    return "defaults"
+    kind, back = registry.load(training.algorithm), backbone(training.backbone)
+    usual = asdict(make_config(kind, back, RunOptions(training.algorithm, Path())))
+    found = [
+        f"{name}={_option(value, usual[name])}"
+        for name, value in training.options.items()
+        if name in usual and value != usual[name]
+    ]
+    return ", ".join(found) or "defaults"
+
+
+def _option(value: Any, usual: Any) -> str:
+    """A value; of weights, those that are others than usual."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    return " ".join(f"{name}:{weight:g}" for name, weight in value.items() if weight != usual.get(name))
 
 
 def _missing(board: Board) -> str:

@@ -16,6 +16,7 @@ class DPOConfig(OnlineConfig):
     """Options of DPO."""
 
     learning_rate: float = option(3e-4, "Step size of Adam at the start.")
+    dialogues: int = option(4096, "Dialogues played per iteration.")
     epochs: int = option(1, "Passes over each batch of pairs.")
     minibatch: int = option(128, "Pairs per gradient step.")
     group: int = option(8, "Dialogues per task that pairs are made from.")

@@ -19,7 +19,7 @@ def blocks(language):
 
 def test_the_board_is_the_stored_one():
     shown = README.split("<!-- board -->")[1].split("<!-- /board -->")[0].strip()
-    assert shown == show_board("credit-v1").markdown()
+    assert shown == show_board("credit-v1").main().markdown()
 
 
 def test_the_environment_example_runs():

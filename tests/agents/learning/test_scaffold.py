@@ -122,7 +122,7 @@ def test_it_learns_the_tasks(shopper):
     learner = scaffold(shopper, entropy=0.3)
     first = accuracy(shopper, SIZE)
     assert min(first["mac"], first["pnr"]) < 0.7
-    logs = [learner.learn(12, generator(k), k / 40) for k in range(40)]
+    logs = [learner.learn(12, generator(k), k / 60) for k in range(60)]
     assert all(name.startswith("scaffold_") for name in logs[0])
     found = accuracy(shopper, SIZE)
     assert found["mac"] == found["pnr"] == 1.0

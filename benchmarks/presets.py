@@ -154,7 +154,7 @@ QUICK: Final = Preset(
                 {"sft": {"demonstrations": 3_600}, "more": {"imitated": 200, "rounds": 3}},
             ),
             seeds=3,
-            steps=100_000,
+            steps=150_000,
             validate_every=3,
             validation_episodes=300,
         ),
